@@ -1,0 +1,51 @@
+"""What every test has: asyncio, and a word for what this machine lacks. No stand-ins live here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from covend.demo.github.description import Description
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def lacking() -> Callable[[str], NoReturn]:
+    """Call it with what is not there: skips the test, in CI (`CI=true`) fails it."""
+
+    def give_up(what: str) -> NoReturn:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{what} is missing, and CI must have it")
+        pytest.skip(f"{what} is missing")
+
+    return give_up
+
+
+SHARED = Path(os.environ.get("COVEND_SHARED") or ROOT.parent / "shared")
+
+
+@pytest.fixture(scope="session")
+def shared(lacking: Callable[[str], NoReturn]) -> Path:
+    """Recorded payloads and agents' output: $COVEND_SHARED, else `shared` beside the project."""
+    return SHARED if SHARED.is_dir() else lacking(str(SHARED))
+
+
+@pytest.fixture(scope="session")
+def description(request: pytest.FixtureRequest) -> Description | None:
+    """GitHub's own word on what may be sent. Where it is not at hand the stand-in is less strict,
+    and the tests run all the same; in CI it must be there.
+    """
+    if not SHARED.is_dir() and os.environ.get("CI") != "true":
+        return None
+    shared: Path = request.getfixturevalue("shared")
+    return Description.read(shared / "github" / "openapi-slim.json")
