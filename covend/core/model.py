@@ -1,0 +1,364 @@
+"""The records that everything else speaks in: frozen, by keyword, without behaviour.
+
+Moments are integer milliseconds UTC and end in `_at`; durations are float seconds and end in `_s`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NewType
+
+from covend.core.states import DeliveryState, EffectState, Outcome, TaskState
+
+DeliveryId = NewType("DeliveryId", str)
+TaskId = NewType("TaskId", str)
+EffectId = NewType("EffectId", str)
+ClaimToken = NewType("ClaimToken", str)
+Moment = int
+Json = Mapping[str, Any]
+
+
+class Via(StrEnum):
+    """The way a delivery came in."""
+
+    WEBHOOK = "webhook"
+    RECONCILE = "reconcile"
+    API = "api"
+    SCHEDULE = "schedule"
+    REPLAY = "replay"
+
+
+class SubjectType(StrEnum):
+    """What a task is about."""
+
+    PULL_REQUEST = "pull_request"
+    ISSUE = "issue"
+    COMMIT = "commit"
+    NONE = "none"
+
+
+class Trust(StrEnum):
+    """How far the one who caused a delivery is trusted, as far as its payload tells."""
+
+    ADMIN = "admin"
+    MAINTAIN = "maintain"
+    WRITE = "write"
+    MEMBER = "member"
+    FIRST_TIME = "first_time"
+    NONE = "none"
+    FORK = "fork"
+    BOT = "bot"
+
+
+class Need(StrEnum):
+    """What has to be looked up before a task can leave `received`."""
+
+    PATHS = "paths"
+    HEAD = "head"
+    PERMISSION = "permission"
+
+
+class Conclusion(StrEnum):
+    """What the agent says of the work: a verdict, not a fault."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    NEUTRAL = "neutral"
+    NEEDS_INPUT = "needs_input"
+
+
+class EffectKind(StrEnum):
+    """The surfaces on which a task can become visible (a rule's `publish`)."""
+
+    CHECK = "check"
+    COMMENT = "comment"
+    REVIEW = "review"
+    PULL_REQUEST = "pull_request"
+    REACTION = "reaction"
+    STATUS = "status"
+    CALLBACK = "callback"
+
+
+class Phase(StrEnum):
+    """The part of an attempt that is under way."""
+
+    CHECKOUT = "checkout"
+    EXECUTOR = "executor"
+    FALLBACK = "fallback"
+    PUBLISH = "publish"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """A request whose signature was good, before anything was read out of its payload."""
+
+    source: str
+    delivery: DeliveryId
+    event: str
+    body: bytes
+    body_sha256: str
+    headers: Mapping[str, str]
+    payload: Json
+    """What is looked at; of large payloads only a part."""
+    whole: Json = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What the work is about; `head_sha` is None where the payload does not tell it (see
+    `Need.HEAD`).
+    """
+
+    type: SubjectType = SubjectType.NONE
+    number: int | None = None
+    title: str = ""
+    url: str = ""
+    author: str = ""
+    head_sha: str | None = None
+    base_sha: str | None = None
+    head_ref: str | None = None
+    base_ref: str | None = None
+    head_repository: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """`@mention verb text` as the first words of a comment or review."""
+
+    verb: str
+    text: str
+    actor: str
+    comment_id: int
+    place: str
+    """`issue_comment`, `review` or `review_comment`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A typed reading of a delivery. Any field may be empty: senders break their own schemas."""
+
+    source: str
+    delivery: DeliveryId
+    name: str
+    action: str | None = None
+    installation_id: int | None = None
+    repository_id: int | None = None
+    repository: str | None = None
+    default_branch: str | None = None
+    clone_url: str | None = None
+    sender: str | None = None
+    sender_type: str | None = None
+    author: str | None = None
+    association: str | None = None
+    trust: Trust = Trust.NONE
+    subject: Subject = field(default_factory=Subject)
+    labels: tuple[str, ...] = ()
+    draft: bool | None = None
+    fork: bool | None = None
+    title: str | None = None
+    body: str | None = None
+    conclusion: str | None = None
+    ref: str | None = None
+    comment_id: int | None = None
+    """Of the comment or review that the event is about, command or not."""
+    command: Command | None = None
+    paths: tuple[str, ...] | None = None
+    """The changed paths where the payload tells all of them (a push); else see `Need.PATHS`."""
+    payload: Json = field(default_factory=dict)
+
+    @property
+    def full_name(self) -> str:
+        """Give `name.action`, or the name alone where the event has no action."""
+        return f"{self.name}.{self.action}" if self.action else self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One accepted delivery as the store keeps it (its body is read apart)."""
+
+    id: DeliveryId
+    source: str
+    via: Via
+    event: str
+    action: str | None
+    installation_id: int | None
+    repository_id: int | None
+    repository: str | None
+    sender: str | None
+    state: DeliveryState
+    reason: str
+    received_at: Moment
+    body_sha256: str
+    duplicates: int
+    tasks: tuple[TaskId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One unit of work as the store keeps it."""
+
+    id: TaskId
+    state: TaskState
+    reason: str
+    not_before_at: Moment
+    rule: str
+    agent: str
+    priority: int
+    key: str
+    generation: int
+    policy: str
+    trust: Trust
+    event: str
+    installation_id: int | None
+    repository_id: int | None
+    repository: str | None
+    default_branch: str | None
+    clone_url: str | None
+    subject: Subject
+    command: Command | None
+    needs: frozenset[Need]
+    delivery: DeliveryId | None
+    attempts: int
+    failures: int
+    infrastructure_failures: int
+    created_at: Moment
+    updated_at: Moment
+    finished_at: Moment | None
+    conclusion: Conclusion | None
+    summary: str | None
+    error_code: str | None
+    error_message: str | None
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What an attempt used up, as its agent reports it."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The right to execute a task once: every later write carries `token`, or changes nothing."""
+
+    task: Task
+    attempt: int
+    token: ClaimToken
+    lease_until: Moment
+    started_at: Moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One execution of a task as the store keeps it."""
+
+    task: TaskId
+    number: int
+    agent: str
+    node: str
+    mode: str
+    phase: Phase
+    outcome: Outcome | None
+    error_code: str | None
+    error_message: str | None
+    exit_code: int | None
+    signal: str | None
+    pid: int | None
+    pid_started: int | None
+    boot_id: str | None
+    started_at: Moment
+    ended_at: Moment | None
+    session: str | None
+    usage: Usage
+    log_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One remark of a review, on a line of the new side unless `side` says LEFT."""
+
+    path: str
+    line: int
+    body: str
+    start_line: int | None = None
+    side: str = "RIGHT"
+    severity: str = "info"
+    suggestion: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The agent's answer by the contract of the result file, checked."""
+
+    conclusion: Conclusion = Conclusion.SUCCESS
+    summary: str = ""
+    review_event: str | None = None
+    findings: tuple[Finding, ...] = ()
+    pull_request: Json | None = None
+    labels: tuple[str, ...] = ()
+    outputs: Json = field(default_factory=dict)
+    session: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    error_code: str | None = None
+    error_message: str | None = None
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How an attempt ended, judged: what the store settles and the effects are planned from."""
+
+    outcome: Outcome
+    result: Result
+    error_code: str | None = None
+    error_message: str | None = None
+    exit_code: int | None = None
+    signal: str | None = None
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectDraft:
+    """An intended write to the outside, before it has an id; `request` holds all that is needed to
+    send it.
+
+    Effects of one `slot` are versions of one visible thing (a check run, the status comment): the
+    first is
+    created, later ones update it. Effects of one `subject` are sent one after the other, oldest
+    first.
+    """
+
+    kind: EffectKind
+    slot: str
+    subject: str
+    target: str
+    request: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """One row of the outbox."""
+
+    id: EffectId
+    task: TaskId
+    kind: EffectKind
+    slot: str
+    subject: str
+    target: str
+    installation_id: int | None
+    repository: str | None
+    request: Json
+    state: EffectState
+    tries: int
+    not_before_at: Moment
+    remote_id: str | None
+    remote_url: str | None
+    error: str | None
+    created_at: Moment
+    sent_at: Moment | None
+    done_at: Moment | None

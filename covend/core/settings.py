@@ -1,0 +1,252 @@
+"""The settings that the rest of the program is given: frozen, checked once, with every default in
+one place.
+
+`config` makes them from a file; nothing below it knows that there was one. Durations are float
+seconds
+(`_s`), sizes are bytes. Secrets are `Secret`, whose text appears only where `reveal()` is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from covend.core.model import EffectKind
+
+MINUTE = 60.0
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A text that never shows itself in `repr`, logs or errors."""
+
+    _text: str = field(repr=False)
+
+    def reveal(self) -> str:
+        """Give the text; call it only where it leaves for its one purpose."""
+        return self._text
+
+    def __repr__(self) -> str:
+        """Show nothing."""
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+
+class Preset(StrEnum):
+    """The tools whose command line and output covend knows."""
+
+    CLAUDE = "claude"
+    CODEX = "codex"
+    COVEN_CODE = "coven-code"
+    COMMAND = "command"
+
+
+class Checkout(StrEnum):
+    """What an attempt finds in its workspace."""
+
+    NONE = "none"
+    BASE = "base"
+    HEAD = "head"
+    MERGE = "merge"
+
+
+class Sandbox(StrEnum):
+    """What keeps an agent away from the rest of the machine."""
+
+    NONE = "none"
+    BUBBLEWRAP = "bubblewrap"
+    CONTAINER = "container"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """The public listener: webhooks and `/healthz`."""
+
+    host: str = "127.0.0.1"
+    port: int = 8787
+    public_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admin:
+    """The operator's listener; `socket` instead of host and port for a unix socket."""
+
+    host: str = "127.0.0.1"
+    port: int = 8788
+    socket: Path | None = None
+    hosts: tuple[str, ...] = ()
+    token: Secret | None = None
+    metrics_token: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long ended things are kept."""
+
+    deliveries_s: float = 30 * DAY
+    completed_s: float = 30 * DAY
+    failed_s: float = 90 * DAY
+    logs_s: float = 14 * DAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """Where durable state lies."""
+
+    url: str = "sqlite:covend.db"
+    retention: Retention = field(default_factory=Retention)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitHub:
+    """How covend meets GitHub: as an App (`app_id`, `private_key`), or with a plain `token`."""
+
+    app_id: int | None = None
+    private_key: Secret | None = None
+    token: Secret | None = None
+    webhook_secrets: tuple[Secret, ...] = ()
+    api_url: str = "https://api.github.com"
+    reconcile_every_s: float = 10 * MINUTE
+    mention: str | None = None
+    ignore_senders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of the whole daemon."""
+
+    concurrency: int = 4
+    queue_max: int = 10_000
+    lease_s: float = 90.0
+    drain_s: float = 60.0
+    chain_depth: int = 5
+    workspaces_bytes: int = 10 * GIB
+    label_repositories_max: int = 100
+    budget_usd_per_day: float | None = None
+    budget_tokens_per_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """How often and when a failed task is tried again."""
+
+    attempts: int = 3
+    infrastructure: int = 3
+    base_s: float = 30.0
+    max_s: float = 15 * MINUTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentLimits:
+    """What one agent's process tree may use; None means no bound."""
+
+    memory_bytes: int | None = None
+    pids: int | None = None
+    cpus: float | None = None
+    output_bytes: int = 64 * MIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """A configured command that does the work."""
+
+    name: str
+    preset: Preset = Preset.COMMAND
+    command: tuple[str, ...]
+    model: str | None = None
+    timeout_s: float = 30 * MINUTE
+    idle_timeout_s: float = 5 * MINUTE
+    stop_signal: str = "SIGTERM"
+    grace_s: float = 10.0
+    env: tuple[str, ...] = ()
+    limits: AgentLimits = field(default_factory=AgentLimits)
+    sandbox: Sandbox = Sandbox.NONE
+    user: str | None = None
+    concurrency: int | None = None
+    fallback: tuple[str, ...] = ()
+    retry: Retry = field(default_factory=Retry)
+    network: bool = True
+    exit_codes: Mapping[int, str] = field(default_factory=dict)
+    """Exit code to `success | neutral | failure | needs_input | retry | error`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class When:
+    """The clauses of a rule; None means that the rule does not ask.
+
+    Lists are globs of which one must match and no `!` one may; several clauses must all hold.
+    """
+
+    repository: tuple[str, ...] | None = None
+    base: tuple[str, ...] | None = None
+    head: tuple[str, ...] | None = None
+    author: tuple[str, ...] | None = None
+    sender: tuple[str, ...] | None = None
+    association: tuple[str, ...] | None = None
+    labels: tuple[str, ...] | None = None
+    draft: bool | None = None
+    fork: bool | None = None
+    paths: tuple[str, ...] | None = None
+    title: tuple[str, ...] | None = None
+    body: tuple[str, ...] | None = None
+    event: tuple[str, ...] | None = None
+    action: tuple[str, ...] | None = None
+    conclusion: tuple[str, ...] | None = None
+    ref: tuple[str, ...] | None = None
+    payload: Mapping[str, tuple[str, ...]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Which deliveries become which task; `prompt` is the template's text, already read."""
+
+    name: str
+    on: tuple[str, ...]
+    when: When = field(default_factory=When)
+    allow: tuple[str, ...] | None = None
+    agent: str
+    prompt: str
+    checkout: Checkout = Checkout.HEAD
+    publish: tuple[EffectKind, ...] = ()
+    key: str | None = None
+    supersede: bool = True
+    debounce_s: float = 0.0
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a task was routed by: its rule and agent as they stood then."""
+
+    sha256: str
+    rule: Rule
+    agent: Agent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The whole configuration, read once."""
+
+    state_dir: Path
+    server: Server = field(default_factory=Server)
+    admin: Admin = field(default_factory=Admin)
+    store: Store = field(default_factory=Store)
+    github: GitHub = field(default_factory=GitHub)
+    limits: Limits = field(default_factory=Limits)
+    agents: Mapping[str, Agent] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    """By rule name."""
+
+    def secret_texts(self) -> tuple[str, ...]:
+        """List the texts of every secret, for redactors."""
+        github = self.github
+        found = (*github.webhook_secrets, github.private_key, github.token, self.admin.token)
+        return tuple(secret.reveal() for secret in found if secret is not None)
