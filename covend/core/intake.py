@@ -1,0 +1,87 @@
+"""Turns a request into an envelope and its event, or says why it is refused; the same for every
+source.
+
+The order of the checks is a promise: type (415), signature (401), headers and body (400). A body
+that is too large (413) and all that needs the store is judged elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from covend.core.model import Envelope, Event
+from covend.core.settings import Secret
+from covend.core.sources import github, github_event
+from covend.core.sources.request import BODY_MAX, Headers, Refused, fold
+
+__all__ = [
+    "BODY_MAX",
+    "SOURCES",
+    "Accepted",
+    "Headers",
+    "Refused",
+    "check_head",
+    "fold",
+    "read",
+    "reopen",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A request that its source has signed, and what it says."""
+
+    envelope: Envelope
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What one sender's file can do."""
+
+    check_head: Callable[[Headers], Refused | None]
+    verify: Callable[[Headers, bytes, Sequence[Secret]], Envelope | Refused]
+    reopen: Callable[[Headers, bytes], Envelope | Refused]
+    read_event: Callable[[Envelope, str | None], Event]
+
+
+SOURCES: Mapping[str, Source] = {
+    github.NAME: Source(
+        check_head=github.check_head,
+        verify=github.verify,
+        reopen=github.reopen,
+        read_event=github_event.read_event,
+    ),
+}
+
+
+def check_head(headers: Headers, *, source: str = github.NAME) -> Refused | None:
+    """Refuse by the headers alone, before the body is read; KeyError for an unknown source."""
+    return SOURCES[source].check_head(headers)
+
+
+def read(
+    headers: Headers,
+    body: bytes,
+    secrets: Sequence[Secret],
+    mention: str | None,
+    *,
+    source: str = github.NAME,
+) -> Accepted | Refused:
+    """Verify a request and read its event; `mention` is the name that hears commands, if any."""
+    opened = SOURCES[source].verify(headers, body, secrets)
+    return opened if isinstance(opened, Refused) else _accept(opened, mention)
+
+
+def reopen(
+    headers: Headers, body: bytes, mention: str | None, *, source: str = github.NAME
+) -> Accepted | Refused:
+    """Read what is stored, or came from the source's own API: no signature is asked for."""
+    opened = SOURCES[source].reopen(headers, body)
+    return opened if isinstance(opened, Refused) else _accept(opened, mention)
+
+
+def _accept(envelope: Envelope, mention: str | None) -> Accepted:
+    event = SOURCES[envelope.source].read_event(envelope, mention)
+    return Accepted(envelope=envelope, event=event)
