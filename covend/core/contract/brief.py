@@ -1,0 +1,129 @@
+"""Tells an agent what its work is: the brief (JSON to read) and its environment. No secret enters
+either.
+
+The shapes are the agent's contract, version 1; a field may be added, none changes its meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from covend.core.model import Claim, Command, Moment, Subject, Task
+from covend.core.presets import PRESETS
+from covend.core.settings import Agent, Policy
+
+CONTRACT = 1
+INHERITED = ("PATH", "HOME", "LANG", "TZ")
+DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+OWN_PREFIX = "COVEND_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where an attempt reads, works and writes: absolute paths."""
+
+    workspace: PurePath
+    brief: PurePath
+    result: PurePath
+
+
+def brief_of(
+    claim: Claim,
+    policy: Policy,
+    prompt: str,
+    deadline: Moment,
+    *,
+    source: str = "github",
+    previous_session: str | None = None,
+    previous_result: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Give the brief as JSON-ready values; `deadline` comes in as ms UTC and stands there in unix
+    seconds.
+    """
+    task = claim.task
+    return {
+        "contract": CONTRACT,
+        "task": {"id": task.id, "rule": policy.rule.name, "attempt": claim.attempt},
+        "event": _event(task, source),
+        "repository": _repository(task),
+        "subject": _subject(task.subject),
+        "command": _command(task.command),
+        "trust": task.trust.value,
+        "prompt": prompt,
+        "previous": {
+            "session": previous_session,
+            "result": dict(previous_result) if previous_result is not None else None,
+        },
+        "deadline": deadline // 1000,
+    }
+
+
+def environment_of(
+    claim: Claim,
+    agent: Agent,
+    places: Places,
+    deadline: Moment,
+    environ: Mapping[str, str],
+) -> dict[str, str]:
+    """Give the agent's whole environment: what it may inherit from `environ`, its tool's switches,
+    and its task.
+
+    What the operator lets through (`agent.env`) wins over a tool's switch of the same name; neither
+    can take the place of a COVEND_ variable. Nothing else is inherited: least of all what a
+    supervisor meant for the daemon alone (NOTIFY_SOCKET, LISTEN_FDS, CREDENTIALS_DIRECTORY ...).
+    """
+    allowed = (name for name in (*INHERITED, *agent.env) if not name.startswith(OWN_PREFIX))
+    return {
+        "PATH": DEFAULT_PATH,
+        **PRESETS[agent.preset].environment,
+        **{name: environ[name] for name in allowed if name in environ},
+        "COVEND_TASK": claim.task.id,
+        "COVEND_ATTEMPT": str(claim.attempt),
+        "COVEND_BRIEF": str(places.brief),
+        "COVEND_RESULT": str(places.result),
+        "COVEND_WORKSPACE": str(places.workspace),
+        "COVEND_DEADLINE": str(deadline // 1000),
+    }
+
+
+def without_credentials(url: str | None) -> str | None:
+    """Give the URL without the `user:password@` that someone may have written into it."""
+    if not url:
+        return None
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _event(task: Task, source: str) -> dict[str, Any]:
+    name, _, action = task.event.partition(".")
+    return {"source": source, "name": name, "action": action or None, "delivery": task.delivery}
+
+
+def _repository(task: Task) -> dict[str, Any]:
+    return {
+        "full_name": task.repository,
+        "default_branch": task.default_branch,
+        "url": without_credentials(task.clone_url),
+    }
+
+
+def _subject(subject: Subject) -> dict[str, Any]:
+    return {
+        "type": subject.type.value,
+        "number": subject.number,
+        "title": subject.title,
+        "url": subject.url,
+        "author": subject.author,
+        "head_sha": subject.head_sha,
+        "base_sha": subject.base_sha,
+    }
+
+
+def _command(command: Command | None) -> dict[str, Any] | None:
+    if command is None:
+        return None
+    return {"verb": command.verb, "text": command.text, "actor": command.actor}

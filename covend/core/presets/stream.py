@@ -1,0 +1,155 @@
+"""What all tools have in common: the report of an event stream, the classes of failure, the words
+of a command.
+
+Knows no tool; what is known of one stands in that tool's own file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+import orjson
+
+from covend.core.model import Usage
+from covend.core.settings import Agent
+
+MESSAGE_MAX = 2000
+"""Characters kept of a tool's own error message."""
+COUNT_MAX = 2**53
+"""As in the result's contract: what a tool counts beyond it is a mistake, and no store takes it."""
+
+
+class Failure(StrEnum):
+    """Why a tool says that it failed: the few classes that all tools' own codes fold into."""
+
+    AUTHENTICATION = "authentication"
+    RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"
+    API_ERROR = "api_error"
+    NETWORK = "network"
+    MODEL_UNKNOWN = "model_unknown"
+    BUDGET = "budget"
+    MAX_TURNS = "max_turns"
+    REFUSED = "refused"
+    SESSION_UNKNOWN = "session_unknown"
+    INTERRUPTED = "interrupted"
+    NO_MODEL_CALL = "no_model_call"
+    INCOMPLETE = "incomplete"
+
+
+PASSING = frozenset({Failure.RATE_LIMITED, Failure.OVERLOADED, Failure.API_ERROR, Failure.NETWORK})
+"""Failures that may be gone at the next try."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamReport:
+    """What a tool's own event stream told; `error_code` is None where the tool says it has
+    succeeded.
+    """
+
+    session: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    final_text: str | None = None
+    error_code: Failure | None = None
+    error_message: str | None = None
+    progress_count: int = 0
+    """Turns, items and messages so far: it grows while the tool gets on, and not while it retries.
+    """
+
+
+class Reader(Protocol):
+    """Reads one attempt's standard output, line by line; keeps a bounded part of it."""
+
+    def feed(self, line: str) -> None:
+        """Take one line without its newline; what is no event that is known is passed over."""
+
+    def report(self) -> StreamReport | None:
+        """Give what is known so far; None where no line was an event, so that the output is plain
+        text.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What the placeholders of a command stand for; `edits`: the task is to change files and
+    commit.
+    """
+
+    prompt: str
+    brief: str
+    result: str
+    workspace: str
+    session: str | None = None
+    model: str | None = None
+    edits: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """What covend knows of one tool."""
+
+    argv: Callable[[Agent, Words], tuple[str, ...]]
+    reader: Callable[[], Reader]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    exit_codes: Mapping[int, str] = field(default_factory=dict)
+    """As `Agent.exit_codes`, which goes first."""
+    stop_signal: str = "SIGTERM"
+    """The default of `Agent.stop_signal`."""
+
+
+def substituted(command: tuple[str, ...], words: Words) -> tuple[str, ...]:
+    """Put in the placeholders, each a whole word; one without a value becomes an empty word."""
+    values = {
+        "{prompt}": words.prompt,
+        "{brief}": words.brief,
+        "{result}": words.result,
+        "{workspace}": words.workspace,
+        "{session}": words.session or "",
+        "{model}": words.model or "",
+    }
+    return tuple(values.get(word, word) for word in command)
+
+
+def takes_prompt_on_stdin(agent: Agent) -> bool:
+    """Say whether standard input carries the prompt; it is closed where the command has it as a
+    word.
+    """
+    return "{prompt}" not in agent.command
+
+
+def is_bare(agent: Agent) -> bool:
+    """Say whether the command is the tool alone, so that its preset adds the flags."""
+    return len(agent.command) == 1
+
+
+def decode(line: str) -> Mapping[str, Any] | None:
+    """Read a line as a JSON object, or None."""
+    if not line.startswith("{"):
+        return None
+    try:
+        event = orjson.loads(line.encode("utf-8", "replace"))
+    except orjson.JSONDecodeError:
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Give the object that stands there, or an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def text(value: Any) -> str | None:
+    """Give the text that stands there, or None for an empty one and for anything else."""
+    return value if isinstance(value, str) and value else None
+
+
+def count(*values: Any) -> int:
+    """Sum the counts that stand there, to at most `COUNT_MAX`; what is none counts as 0."""
+    return min(sum(_count(value) for value in values), COUNT_MAX)
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
