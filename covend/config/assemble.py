@@ -1,0 +1,192 @@
+"""Makes the program's settings out of a file without errors; every default is already in place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from covend.config.locate import KeyPath
+from covend.config.presets import COMMANDS, STOP_SIGNAL, STOP_SIGNALS, preset_of
+from covend.config.schema import (
+    AdminTable,
+    AgentTable,
+    ConfigTable,
+    GitHubTable,
+    LimitsTable,
+    RuleTable,
+    ServerTable,
+    StoreTable,
+    WhenTable,
+)
+from covend.config.values import read_address
+from covend.core.model import EffectKind
+from covend.core.policy import policy_of
+from covend.core.settings import (
+    Admin,
+    Agent,
+    AgentLimits,
+    Checkout,
+    GitHub,
+    Limits,
+    Retention,
+    Retry,
+    Rule,
+    Sandbox,
+    Secret,
+    Server,
+    Settings,
+    Store,
+    When,
+)
+
+Secrets = Mapping[KeyPath, Secret]
+
+
+def assemble(
+    config: ConfigTable, templates: Mapping[int, str], secrets: Secrets, directory: Path
+) -> Settings:
+    """Give the settings; `directory` is where relative paths begin, `secrets` may be empty."""
+    agents = {name: _agent(name, agent) for name, agent in config.agents.items()}
+    rules = tuple(_rule(rule, templates.get(i, "")) for i, rule in enumerate(config.rules))
+    return Settings(
+        state_dir=directory / config.state_dir,
+        server=_server(config.server),
+        admin=_admin(config.admin, secrets),
+        store=_store(config.store),
+        github=_github(config.github, secrets),
+        limits=_limits(config.limits),
+        agents=agents,
+        rules=rules,
+        policies={rule.name: policy_of(rule, agents[rule.agent]) for rule in rules},
+    )
+
+
+def _server(server: ServerTable) -> Server:
+    host, port = read_address(server.listen)
+    return Server(host=host, port=port, public_url=server.public_url)
+
+
+def _admin(admin: AdminTable, secrets: Secrets) -> Admin:
+    socket = admin.listen.removeprefix("unix:") if admin.listen.startswith("unix:") else None
+    host, port = read_address(admin.listen) if socket is None else (Admin().host, Admin().port)
+    return Admin(
+        host=host,
+        port=port,
+        socket=Path(socket) if socket else None,
+        hosts=tuple(admin.hosts),
+        token=secrets.get(("admin", "token")),
+        metrics_token=admin.metrics_token,
+    )
+
+
+def _store(store: StoreTable) -> Store:
+    kept = store.retention
+    retention = Retention(
+        deliveries_s=kept.deliveries,
+        completed_s=kept.completed,
+        failed_s=kept.failed,
+        logs_s=kept.logs,
+    )
+    return Store(url=store.url, retention=retention)
+
+
+def _github(github: GitHubTable | None, secrets: Secrets) -> GitHub:
+    if github is None:
+        return GitHub()
+    paths = (("github", "webhook_secrets", index) for index in range(len(github.webhook_secrets)))
+    return GitHub(
+        app_id=github.app_id,
+        private_key=secrets.get(("github", "private_key")),
+        token=secrets.get(("github", "token")),
+        webhook_secrets=tuple(secrets[path] for path in paths if path in secrets),
+        api_url=github.api_url,
+        reconcile_every_s=github.reconcile_every,
+        mention=github.mention,
+        ignore_senders=tuple(github.ignore_senders),
+    )
+
+
+def _limits(limits: LimitsTable) -> Limits:
+    return Limits(
+        concurrency=limits.concurrency,
+        queue_max=limits.queue_max,
+        lease_s=limits.lease,
+        drain_s=limits.drain,
+        chain_depth=limits.chain_depth,
+        workspaces_bytes=limits.workspaces,
+        label_repositories_max=limits.label_repositories_max,
+        budget_usd_per_day=limits.budget_usd_per_day,
+        budget_tokens_per_day=limits.budget_tokens_per_day,
+    )
+
+
+def _agent(name: str, agent: AgentTable) -> Agent:
+    preset = preset_of(agent.preset, agent.command)
+    command = agent.command or [COMMANDS[preset]]
+    return Agent(
+        name=name,
+        preset=preset,
+        command=tuple(command),
+        model=agent.model,
+        timeout_s=agent.timeout,
+        idle_timeout_s=agent.idle_timeout,
+        stop_signal=agent.stop_signal or STOP_SIGNALS.get(preset, STOP_SIGNAL),
+        grace_s=agent.grace,
+        env=tuple(agent.env),
+        limits=_agent_limits(agent),
+        sandbox=Sandbox(agent.sandbox),
+        user=agent.user,
+        concurrency=agent.concurrency,
+        fallback=tuple(agent.fallback),
+        retry=_retry(agent),
+        network=agent.network,
+        exit_codes={int(code): meaning for code, meaning in agent.exit_codes.items()},
+    )
+
+
+def _agent_limits(agent: AgentTable) -> AgentLimits:
+    limits = agent.limits
+    return AgentLimits(
+        memory_bytes=limits.memory,
+        pids=limits.pids,
+        cpus=limits.cpus,
+        output_bytes=limits.output,
+    )
+
+
+def _retry(agent: AgentTable) -> Retry:
+    retry = agent.retry
+    return Retry(
+        attempts=retry.attempts,
+        infrastructure=retry.infrastructure,
+        base_s=retry.base,
+        max_s=retry.max,
+    )
+
+
+def _rule(rule: RuleTable, prompt: str) -> Rule:
+    return Rule(
+        name=rule.name,
+        on=tuple(rule.on),
+        when=_when(rule.when),
+        allow=None if rule.allow is None else tuple(rule.allow),
+        agent=rule.agent,
+        prompt=prompt,
+        checkout=Checkout(rule.checkout),
+        publish=tuple(dict.fromkeys(EffectKind(kind) for kind in rule.publish)),
+        key=rule.key,
+        supersede=rule.supersede,
+        debounce_s=rule.debounce,
+        priority=rule.priority,
+    )
+
+
+def _when(when: WhenTable) -> When:
+    asked = when.model_dump(exclude_none=True, exclude={"payload"})
+    clauses: dict[str, Any] = {
+        name: value if isinstance(value, bool) else tuple(value) for name, value in asked.items()
+    }
+    payload = when.payload
+    fields = None if payload is None else {path: tuple(globs) for path, globs in payload.items()}
+    return When(**clauses, payload=fields)

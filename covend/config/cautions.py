@@ -1,0 +1,100 @@
+"""What is allowed, yet probably not what was meant; each is a warning and stops nothing.
+
+Works on a file that has no errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from itertools import chain
+
+from covend.config.github_events import COMMAND, EVENTS_WITH, PULL_REQUEST_EVENTS, known_names
+from covend.config.locate import KeyPath
+from covend.config.problems import Finding
+from covend.config.schema import ConfigTable, RuleTable
+from covend.config.values import LOOPBACK, read_address
+
+
+def find_cautions(config: ConfigTable) -> Iterator[Finding]:
+    """Give every warning that the file's own text justifies."""
+    yield from _listeners(config)
+    yield from _idle_agents(config)
+    if not config.rules:
+        yield Finding(path=("rules",), message="are missing: every delivery will be ignored")
+    for index, rule in enumerate(config.rules):
+        yield from _rule(config, ("rules", index), rule)
+
+
+def _listeners(config: ConfigTable) -> Iterator[Finding]:
+    listen = config.admin.listen
+    if not listen.startswith("unix:") and read_address(listen)[0] not in LOOPBACK:
+        message = "can be reached from other machines, and speaks plain HTTP"
+        yield Finding(path=("admin", "listen"), message=message, got=f'"{listen}"')
+
+
+def _idle_agents(config: ConfigTable) -> Iterator[Finding]:
+    fallbacks = chain.from_iterable(agent.fallback for agent in config.agents.values())
+    used = {*(rule.agent for rule in config.rules), *fallbacks}
+    for name in config.agents:
+        if name not in used:
+            path = ("agents", name)
+            yield Finding(path=path, message="is used by no rule", is_about_key=True)
+
+
+def _rule(config: ConfigTable, path: KeyPath, rule: RuleTable) -> Iterator[Finding]:
+    scheduled = {schedule.rule for schedule in config.schedules}
+    if not rule.on and rule.name not in scheduled:
+        message = "names no event: only a person or a program can start this rule"
+        yield Finding(path=(*path, "on"), message=message, is_about_key=True)
+    if rule.allow is None and any(_is_command(event) for event in rule.on):
+        message = "is missing: whoever can write a comment can start this rule"
+        yield Finding(path=(*path, "allow"), message=message, is_about_key=True)
+    yield from _publish(config, path, rule)
+    yield from _never(path, rule)
+
+
+def _publish(config: ConfigTable, path: KeyPath, rule: RuleTable) -> Iterator[Finding]:
+    has_token = config.github is not None and config.github.token is not None
+    about_pull_requests = bool(_events(rule) & PULL_REQUEST_EVENTS)
+    for index, kind in enumerate(rule.publish):
+        if kind == "check" and has_token:
+            message = "becomes a commit status: only a GitHub App can make check runs"
+            yield Finding(path=(*path, "publish", index), message=message)
+        if kind == "review" and rule.on and not about_pull_requests:
+            message = "needs a pull request, and no event in `on` is about one"
+            yield Finding(path=(*path, "publish", index), message=message)
+
+
+def _never(path: KeyPath, rule: RuleTable) -> Iterator[Finding]:
+    """Find the clauses that no event of the rule can satisfy."""
+    events = _events(rule)
+    for name, able in EVENTS_WITH.items():
+        asked = getattr(rule.when, name)
+        if asked is None or not events or events & able or _only_refuses(asked):
+            continue
+        message = f"can never be true: {_listed(rule.on)} says nothing of it"
+        yield Finding(path=(*path, "when", name), message=message, is_about_key=True)
+
+
+def _only_refuses(asked: list[str] | bool) -> bool:  # noqa: FBT001
+    """Say whether these are `!` globs alone, which hold where there is no value."""
+    return not isinstance(asked, bool) and all(glob.startswith("!") for glob in asked)
+
+
+def _events(rule: RuleTable) -> frozenset[str]:
+    """Give the names, without actions, of all events that `on` can mean."""
+    names = (*known_names(), COMMAND)
+    wanted = [event for event in rule.on if not event.startswith("!")]
+    found = {
+        name.partition(".")[0] for name in names for event in wanted if fnmatchcase(name, event)
+    }
+    return frozenset({*found, *(event.partition(".")[0] for event in wanted if "*" not in event)})
+
+
+def _is_command(event: str) -> bool:
+    return event.partition(".")[0] == COMMAND
+
+
+def _listed(on: list[str]) -> str:
+    return on[0] if len(on) == 1 else f"none of {', '.join(on)}"

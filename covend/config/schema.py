@@ -1,0 +1,344 @@
+"""The shape of `covend.toml`: which keys there are and what each may hold; a key that is not here
+is an error.
+
+Only what can be said of a value by itself is said here; what one part of the file says of another
+is in `references`. The names are promised to users: a key that exists is never renamed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from covend.config.values import (
+    Address,
+    AdminAddress,
+    Bytes,
+    Count,
+    Cron,
+    Duration,
+    FilePath,
+    Globs,
+    GuardedUrl,
+    Login,
+    Money,
+    Name,
+    Network,
+    Positive,
+    RateScope,
+    StoreUrl,
+    Text,
+    Tokens,
+    Url,
+    Variable,
+    flat,
+    never_just_text,
+    never_plain,
+    payload_values,
+    wrong,
+)
+from covend.core.settings import DAY, GIB, HOUR, MIB, MINUTE
+
+StopSignal = Literal["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"]
+Permission = Literal["admin", "maintain", "write", "triage", "read"]
+Exit = Literal["success", "neutral", "failure", "needs_input", "retry", "error"]
+Association = Literal[
+    "COLLABORATOR",
+    "CONTRIBUTOR",
+    "FIRST_TIMER",
+    "FIRST_TIME_CONTRIBUTOR",
+    "MANNEQUIN",
+    "MEMBER",
+    "NONE",
+    "OWNER",
+]
+
+
+class Table(BaseModel):
+    """A table of the file: no unknown keys, and no value taken for one of another kind."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+
+
+class _OneOf(Table):
+    """A table of which exactly one key is written."""
+
+    @model_validator(mode="after")
+    def _has_exactly_one(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            names = ", ".join(type(self).model_fields)
+            raise wrong(f"must have exactly one of {names}")
+        return self
+
+
+class SecretTable(_OneOf):
+    """Where a secret is read from."""
+
+    file: FilePath | None = None
+    env: Variable | None = None
+    credential: Name | None = None
+
+
+SecretSource = Annotated[SecretTable, BeforeValidator(never_plain)]
+Secrets = Annotated[list[SecretSource], Field(min_length=1)]
+
+
+class ServerTable(Table):
+    """`[server]`."""
+
+    listen: Address = "127.0.0.1:8787"
+    public_url: Url | None = None
+
+
+class AdminTable(Table):
+    """`[admin]`."""
+
+    listen: AdminAddress = "127.0.0.1:8788"
+    hosts: list[Text] = []
+    token: SecretSource | None = None
+    metrics_token: bool = False
+
+
+class RetentionTable(Table):
+    """`store.retention`."""
+
+    deliveries: Positive = 30 * DAY
+    completed: Positive = 30 * DAY
+    failed: Positive = 90 * DAY
+    logs: Positive = 14 * DAY
+
+
+class StoreTable(Table):
+    """`[store]`."""
+
+    url: StoreUrl = "sqlite:covend.db"
+    retention: RetentionTable = Field(default_factory=RetentionTable)
+
+
+class GitHubTable(Table):
+    """`[github]`."""
+
+    app_id: Count | None = None
+    private_key: SecretSource | None = None
+    token: SecretSource | None = None
+    webhook_secrets: Secrets
+    api_url: GuardedUrl = "https://api.github.com"
+    reconcile_every: Duration = 10 * MINUTE
+    mention: Login | None = None
+    ignore_senders: list[Text] = []
+
+
+class LimitsTable(Table):
+    """`[limits]`."""
+
+    concurrency: Annotated[int, Field(ge=1, le=1000)] = 4
+    queue_max: Count = 10_000
+    lease: Annotated[Duration, Field(ge=1, le=HOUR)] = 90.0
+    drain: Duration = MINUTE
+    chain_depth: Annotated[int, Field(ge=0, le=100)] = 5
+    workspaces: Bytes = 10 * GIB
+    label_repositories_max: Annotated[int, Field(ge=0, le=10_000)] = 100
+    budget_usd_per_day: Money | None = None
+    budget_tokens_per_day: Tokens | None = None
+
+
+class Budgets(Table):
+    """What a rule or an agent may spend."""
+
+    budget_usd_per_attempt: Money | None = None
+    budget_usd_per_subject: Money | None = None
+    budget_tokens_per_attempt: Tokens | None = None
+    budget_tokens_per_subject: Tokens | None = None
+
+
+class RetryTable(Table):
+    """`agents.NAME.retry`."""
+
+    attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    infrastructure: Annotated[int, Field(ge=0, le=100)] = 3
+    base: Positive = 30.0
+    max: Positive = 15 * MINUTE
+
+
+class AgentLimitsTable(Table):
+    """`agents.NAME.limits`."""
+
+    memory: Bytes | None = None
+    pids: Count | None = None
+    cpus: Annotated[float, Field(gt=0, le=4096)] | None = None
+    output: Bytes = 64 * MIB
+
+
+class AgentTable(Budgets):
+    """`[agents.NAME]`; what is None here is filled in by the preset."""
+
+    preset: Literal["claude", "codex", "coven-code", "command"] | None = None
+    command: Annotated[list[Text], Field(min_length=1)] | None = None
+    model: Text | None = None
+    timeout: Positive = 30 * MINUTE
+    idle_timeout: Positive = 5 * MINUTE
+    stop_signal: StopSignal | None = None
+    grace: Duration = 10.0
+    env: list[Variable] = []
+    limits: AgentLimitsTable = Field(default_factory=AgentLimitsTable)
+    sandbox: Literal["none", "bubblewrap", "container"] = "none"
+    user: Text | None = None
+    concurrency: Count | None = None
+    fallback: list[Text] = []
+    retry: RetryTable = Field(default_factory=RetryTable)
+    network: bool = True
+    exit_codes: dict[Annotated[str, Field(pattern=r"^(0|[1-9]\d{0,2})$")], Exit] = {}
+
+
+class WhenTable(Table):
+    """`rules.when`: one text is as good as a list of one."""
+
+    repository: Globs | None = None
+    base: Globs | None = None
+    head: Globs | None = None
+    author: Globs | None = None
+    sender: Globs | None = None
+    association: Globs | None = None
+    labels: Globs | None = None
+    draft: bool | None = None
+    fork: bool | None = None
+    paths: Globs | None = None
+    title: Globs | None = None
+    body: Globs | None = None
+    event: Globs | None = None
+    action: Globs | None = None
+    conclusion: Globs | None = None
+    ref: Globs | None = None
+    payload: (
+        Annotated[
+            dict[str, Annotated[list[str], BeforeValidator(payload_values), Field(min_length=1)]],
+            BeforeValidator(flat),
+        ]
+        | None
+    ) = None
+
+
+class PromptTable(_OneOf):
+    """`rules.prompt`."""
+
+    builtin: Literal["review", "fix", "triage", "answer"] | None = None
+    file: FilePath | None = None
+    text: Text | None = None
+
+
+class RuleTable(Budgets):
+    """One `[[rules]]`."""
+
+    name: Name
+    on: list[Text] = []
+    when: WhenTable = Field(default_factory=WhenTable)
+    allow: Annotated[list[Permission], Field(min_length=1)] | None = None
+    agent: Text
+    prompt: Annotated[PromptTable, BeforeValidator(never_just_text)] | None = None
+    checkout: Literal["none", "base", "head", "merge"] = "head"
+    publish: list[
+        Literal["check", "comment", "review", "pull_request", "reaction", "status", "callback"]
+    ] = []
+    key: Text | None = None
+    supersede: bool = True
+    debounce: Duration = 0.0
+    priority: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] = 0
+
+
+class RateTable(Table):
+    """One of `safeguards.rate`."""
+
+    per: RateScope
+    max: Count
+    window: Positive
+
+
+class LoopTable(Table):
+    """`safeguards.loop`."""
+
+    no_progress: Count = 20
+    identical_failures: Count = 3
+
+
+class CrashLoopTable(Table):
+    """`safeguards.crash_loop`."""
+
+    failures: Count = 3
+    window: Positive = 15 * MINUTE
+    suppress: Positive = 15 * MINUTE
+
+
+class CircuitTable(Table):
+    """`safeguards.circuit`."""
+
+    failures: Count = 5
+    window: Positive = 5 * MINUTE
+    open: Positive = MINUTE
+
+
+class SafeguardsTable(Table):
+    """`[safeguards]`."""
+
+    rate: list[RateTable] = []
+    loop: LoopTable = Field(default_factory=LoopTable)
+    crash_loop: CrashLoopTable = Field(default_factory=CrashLoopTable)
+    circuit: CircuitTable = Field(default_factory=CircuitTable)
+
+
+class CallbackTable(Table):
+    """`[callbacks.NAME]`."""
+
+    url: GuardedUrl
+    secrets: Secrets
+    allow_addresses: list[Network] = []
+    events: Annotated[list[Literal["task.completed", "task.failed"]], Field(min_length=1)]
+
+
+class ScheduleTable(Table):
+    """One `[[schedules]]`."""
+
+    name: Name
+    cron: Cron
+    rule: Text
+    missed: Literal["run_once", "skip"] = "run_once"
+
+
+class ExpectTable(Table):
+    """`tests.expect`."""
+
+    rule: Text
+
+
+class SampleTable(Table):
+    """One `[[tests]]`."""
+
+    payload: FilePath
+    event: Text
+    expect: ExpectTable
+
+
+class SourceTable(Table):
+    """`[sources.NAME]`; the header is that of the signature, for `hmac` alone."""
+
+    kind: Literal["standard-webhooks", "hmac", "gitea", "gitlab"]
+    secrets: Secrets
+    header: Text | None = None
+
+
+class ConfigTable(Table):
+    """The whole file."""
+
+    state_dir: FilePath = "/var/lib/covend"
+    server: ServerTable = Field(default_factory=ServerTable)
+    admin: AdminTable = Field(default_factory=AdminTable)
+    store: StoreTable = Field(default_factory=StoreTable)
+    github: GitHubTable | None = None
+    limits: LimitsTable = Field(default_factory=LimitsTable)
+    agents: dict[Name, AgentTable] = {}
+    rules: list[RuleTable] = []
+    safeguards: SafeguardsTable = Field(default_factory=SafeguardsTable)
+    callbacks: dict[Name, CallbackTable] = {}
+    schedules: list[ScheduleTable] = []
+    tests: list[SampleTable] = []
+    sources: dict[Name, SourceTable] = {}

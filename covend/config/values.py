@@ -1,0 +1,220 @@
+"""The kinds of single values in `covend.toml`, each with the sentence that is said of a wrong one.
+
+Nothing here knows a key: which key holds which kind is said in `schema`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from covend.core.units import DURATION_FORMS, SIZE_FORMS, UnitError, parse_duration, parse_size
+
+Number = TypeVar("Number", int, float)
+
+_PORT_MAX = 65_535
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LOGIN = re.compile(r"@?([A-Za-z0-9][A-Za-z0-9-]{0,38})(\[bot\])?")
+_CRON_FIELDS = ("minute", "hour", "day of month", "month", "day of week")
+_CRON_FIELD = re.compile(r"[0-9A-Za-z*/,?#-]+")
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+RATE_SCOPES = ("rule", "subject", "repository", "agent", "sender")
+
+
+def wrong(message: str) -> PydanticCustomError:
+    return PydanticCustomError("covend", "{message}", {"message": message})
+
+
+def _read_unit(
+    parse: Callable[[str], Number], forms: str, *, may_be_zero: bool
+) -> Callable[[Any], Number]:
+    def read(value: Any) -> Number:
+        if may_be_zero and value == 0 and not isinstance(value, bool):
+            return parse("0")
+        if not isinstance(value, str):
+            raise wrong(f"must be text: {forms}")
+        try:
+            return parse(value)
+        except UnitError as error:
+            raise wrong(str(error)) from error
+
+    return read
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise wrong(
+            "must be 1 to 64 letters, digits, '.', '_' or '-', and begin with a letter or digit"
+        )
+    return value
+
+
+def _variable(value: str) -> str:
+    if not _VARIABLE.fullmatch(value):
+        raise wrong("must be the name of an environment variable")
+    return value
+
+
+def _login(value: str) -> str:
+    found = _LOGIN.fullmatch(value)
+    if not found:
+        raise wrong("must be the name of a GitHub account")
+    return found[1] + (found[2] or "")
+
+
+def _absolute_or_relative(value: str) -> str:
+    if not value or "\0" in value:
+        raise wrong("must be a path")
+    if value.startswith("~"):
+        raise wrong("must be a path without '~', which is not expanded")
+    return value
+
+
+def read_address(value: str) -> tuple[str, int]:
+    """Split "host:port" ("[::1]:8787" for IPv6; port 0 lets the system choose); raises
+    PydanticCustomError.
+    """
+    host, colon, port = value.rpartition(":")
+    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > _PORT_MAX:
+        raise wrong('must be "host:port", such as "127.0.0.1:8787"')
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise wrong('must have its IPv6 address in brackets, such as "[::1]:8787"')
+    return host.strip("[]"), int(port)
+
+
+def _address(value: str) -> str:
+    read_address(value)
+    return value
+
+
+def _admin_address(value: str) -> str:
+    if not value.startswith("unix:"):
+        return _address(value)
+    if not value.removeprefix("unix:").startswith("/"):
+        raise wrong('must have a whole path after "unix:", such as "unix:/run/covend/admin.sock"')
+    return value
+
+
+def _url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError as error:
+        raise wrong(f"is no URL: {error}") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise wrong("must be a URL that begins with https://")
+    if parts.username is not None or parts.password is not None:
+        raise wrong("must not hold a user name or password")
+    return value.rstrip("/")
+
+
+def _guarded_url(value: str) -> str:
+    cleaned = _url(value)
+    if urlsplit(cleaned).scheme == "http" and urlsplit(cleaned).hostname not in LOOPBACK:
+        raise wrong("must begin with https:// (plain http only to this machine itself)")
+    return cleaned
+
+
+def _store_url(value: str) -> str:
+    if value.startswith("postgres"):
+        raise wrong('names PostgreSQL, which this version cannot use yet: write "sqlite:covend.db"')
+    if not value.startswith("sqlite:") or not value.removeprefix("sqlite:"):
+        raise wrong('must be "sqlite:" and a path, such as "sqlite:covend.db"')
+    return value
+
+
+def _network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError as error:
+        raise wrong('must be an address range, such as "10.0.0.0/8"') from error
+    return value
+
+
+def _cron(value: str) -> str:
+    fields = value.split()
+    if len(fields) != len(_CRON_FIELDS) or not all(
+        _CRON_FIELD.fullmatch(field) for field in fields
+    ):
+        raise wrong(f"must be five cron fields: {', '.join(_CRON_FIELDS)}")
+    return value
+
+
+def _rate_scope(value: str) -> str:
+    scopes = [scope.strip() for scope in value.split(",")]
+    if not all(scope in RATE_SCOPES for scope in scopes):
+        raise wrong(f"must be one or several of {', '.join(RATE_SCOPES)}, with commas between")
+    return ",".join(scopes)
+
+
+def _one_or_several(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def payload_values(value: Any) -> Any:
+    values = value if isinstance(value, list) else [value]
+    return [_as_json_text(single) for single in values]
+
+
+def _as_json_text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
+def flat(value: Any) -> Any:
+    """Read `a.b = "x"`, which TOML takes for tables in tables, as the field "a.b"."""
+    if not isinstance(value, dict):
+        return value
+    found: dict[str, Any] = {}
+    for key, inner in value.items():
+        nested = flat(inner) if isinstance(inner, dict) else {"": inner}
+        found |= {f"{key}.{rest}".removesuffix("."): single for rest, single in nested.items()}
+    return found
+
+
+def never_plain(value: Any) -> Any:
+    if isinstance(value, str):
+        raise wrong(
+            "must not be in the file itself: write"
+            ' { file = "…" }, { env = "NAME" } or { credential = "NAME" }'
+        )
+    return value
+
+
+def never_just_text(value: Any) -> Any:
+    if isinstance(value, str):
+        raise wrong('must be { builtin = "review" }, { file = "…" } or { text = "…" }')
+    return value
+
+
+Duration = Annotated[
+    float, BeforeValidator(_read_unit(parse_duration, DURATION_FORMS, may_be_zero=True))
+]
+Positive = Annotated[Duration, Field(gt=0)]
+Bytes = Annotated[int, BeforeValidator(_read_unit(parse_size, SIZE_FORMS, may_be_zero=False))]
+Name = Annotated[str, AfterValidator(_name)]
+Variable = Annotated[str, AfterValidator(_variable)]
+Login = Annotated[str, AfterValidator(_login)]
+FilePath = Annotated[str, AfterValidator(_absolute_or_relative)]
+Address = Annotated[str, AfterValidator(_address)]
+AdminAddress = Annotated[str, AfterValidator(_admin_address)]
+Url = Annotated[str, AfterValidator(_url)]
+GuardedUrl = Annotated[str, AfterValidator(_guarded_url)]
+StoreUrl = Annotated[str, AfterValidator(_store_url)]
+Network = Annotated[str, AfterValidator(_network)]
+Cron = Annotated[str, AfterValidator(_cron)]
+RateScope = Annotated[str, AfterValidator(_rate_scope)]
+Text = Annotated[str, Field(min_length=1)]
+Globs = Annotated[list[Text], BeforeValidator(_one_or_several), Field(min_length=1)]
+Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Tokens = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.config.files import GOOD, look
+
+SECRETS = 'secrets = [{ env = "HOOK" }]'
+
+WRONG = [
+    ('[server]\nlisten = "::1:80"', "server.listen", "brackets"),
+    ('[server]\nlisten = "host:99999"', "server.listen", "host:port"),
+    ('[admin]\nlisten = "unix:admin.sock"', "admin.listen", "whole path"),
+    ('[admin]\nlisten = "127.0.0.1:8787"', "admin.listen", "public listener"),
+    ('[server]\npublic_url = "covend.example.org"', "server.public_url", "https://"),
+    ("[limits]\nconcurrency = 0", "limits.concurrency", "at least 1"),
+    ("[limits]\nconcurrency = 1.5", "limits.concurrency", "whole number"),
+    ("[limits]\nqueue_max = true", "limits.queue_max", "whole number"),
+    ("[limits]\nlease = 90", "limits.lease", "must be text"),
+    ('[limits]\nlease = "0s"', "limits.lease", "at least 1"),
+    ('[limits]\nworkspaces = "10GB"', "limits.workspaces", "GiB"),
+    ('[limits]\nlease = "2h"', "limits.lease", "at most 3600"),
+    ('[store]\nurl = "postgresql://u:pass@h/db"', "store.url", "cannot use yet"),
+    ('[store]\nurl = "covend.db"', "store.url", "sqlite:covend.db"),
+    ('[store]\nretention = "30d"', "store.retention", "must be a table"),
+    ("[agents.x]", "agents.x", "needs a command"),
+    ('[agents."two words"]\ncommand = ["x", "y"]', "agents.two words", "letters"),
+    ('[agents.x]\ncommand = "x"', "agents.x.command", "list in [brackets]"),
+    ("[agents.x]\ncommand = []", "agents.x.command", "empty"),
+    ('[agents.x]\ncommand = ["x"]\nstop_signal = "SIGTRM"', "agents.x.stop_signal", "SIGTERM"),
+    ('[agents.x]\ncommand = ["x"]\nfallback = ["x"]', "agents.x.fallback[0]", "itself"),
+    ('[agents.x]\ncommand = ["x"]\nfallback = ["y"]', "agents.x.fallback[0]", "not there"),
+    (
+        '[agents.x]\ncommand = ["x"]\nretry = { base = "1h", max = "1m" }',
+        "agents.x.retry.base",
+        "longer than max",
+    ),
+    ('[agents.x]\ncommand = ["x"]\nexit_codes = { "x" = "retry" }', "agents.x.exit_codes.x", ""),
+    ('[agents.x]\ncommand = ["x"]\nenv = ["A=B"]', "agents.x.env[0]", "environment variable"),
+    ('[sources.github]\nkind = "gitea"\nsecrets = [{ env = "HOOK" }]', "sources.github", "GitHub"),
+    ('[sources.x]\nkind = "hmac"\nsecrets = [{ env = "HOOK" }]', "sources.x.header", "missing"),
+    ("[sources.x]\nkind = 'gitea'\nsecrets = []", "sources.x.secrets", "empty"),
+    (
+        '[safeguards]\nrate = [{ per = "role", max = 1, window = "1m" }]',
+        "safeguards.rate[0].per",
+        "",
+    ),
+    (
+        '[[schedules]]\nname = "a"\ncron = "0 6 * *"\nrule = "review"',
+        "schedules[0].cron",
+        "five cron fields",
+    ),
+    (
+        '[[schedules]]\nname = "a"\ncron = "0 6 * * 1"\nrule = "reviews"',
+        "schedules[0].rule",
+        "names a rule",
+    ),
+    (
+        '[[tests]]\npayload = "x"\nevent = "push"\nexpect = { rule = "x" }',
+        "tests[0].expect.rule",
+        "not there",
+    ),
+    (
+        f'[callbacks.x]\nurl = "http://h.example"\nevents = ["task.failed"]\n{SECRETS}',
+        "callbacks.x.url",
+        "https://",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "key", "words"), WRONG)
+def test_a_wrong_value_is_an_error_at_its_key(
+    tmp_path: Path, text: str, key: str, words: str
+) -> None:
+    inspection = look(tmp_path, f"{GOOD}{text}\n")
+    assert [problem.key for problem in inspection.errors] == [key]
+    assert words in inspection.errors[0].message
+    assert inspection.errors[0].line is not None
+    assert inspection.errors[0].line > GOOD.count("\n")
+    assert inspection.settings is None
+
+
+WRONG_RULES = [
+    ('on = ["pusch"]', "on[0]", "no event", '"push"'),
+    ('on = ["Push"]', "on[0]", "no event", '"push"'),
+    ('on = ["issues.open"]', "on[0]", "no action of issues", '"issues.opened"'),
+    ('on = ["command.Fix"]', "on[0]", "verb", None),
+    ('on = "push"', "on", "list in [brackets]", None),
+    ('agent = "codx"', "agent", "names an agent", '"codex"'),
+    ('allow = ["Write"]', "allow[0]", "must be one of", '"write"'),
+    ('checkout = "haed"', "checkout", "must be one of", '"head"'),
+    ('when = { draft = "no" }', "when.draft", "true or false", None),
+    ("when = { labels = [] }", "when.labels", "empty", None),
+    ('when = { paths = ["a**b**c**d**e**f"] }', "when.paths[0]", "glob", None),
+    ('key = "{{ nuber }}"', "key", "unknown name", '"number"'),
+    ('key = "{{ number"', "key", "no template", None),
+    ('prompt = "review"', "prompt", "{ builtin", None),
+    ('prompt = { builtin = "reviews" }', "prompt.builtin", "must be one of", '"review"'),
+    ('prompt = { builtin = "fix", text = "x" }', "prompt", "exactly one", None),
+    ('prompt = { file = "no.md" }', "prompt.file", "no such file", None),
+    ('prompt = { file = "/" }', "prompt.file", "no ordinary file", None),
+    ('prompt = { text = "{% if %}" }', "prompt.text", "line 1", None),
+    ('prompt = { text = "{{ subject.titel }}" }', "prompt.text", "'title'", None),
+    ('prompt = { text = " /compact" }', "prompt", "claude takes", None),
+    ('name = "review"', "name", "earlier rule", None),
+    ('name = "a rule"', "name", "letters", None),
+    ("priority = 1.5", "priority", "whole number", None),
+]
+
+
+@pytest.mark.parametrize(("line", "key", "words", "suggestion"), WRONG_RULES)
+def test_a_wrong_rule_is_told_with_what_was_probably_meant(
+    tmp_path: Path, line: str, key: str, words: str, suggestion: str | None
+) -> None:
+    rule = {
+        "name": 'name = "second"',
+        "on": 'on = ["push"]',
+        "agent": 'agent = "codex"',
+        "prompt": 'prompt = { text = "Look." }',
+    }
+    rule[line.partition(" ")[0]] = line
+    if "compact" in line:
+        rule["agent"] = 'agent = "claude"'
+    text = f'{GOOD}[agents.codex]\npreset = "codex"\n[[rules]]\n' + "\n".join(rule.values())
+    (problem,) = look(tmp_path, text).errors
+    assert problem.key == f"rules[1].{key}"
+    assert words in problem.message
+    assert problem.suggestion == suggestion
+    assert problem.line == text[: text.rindex(line)].count("\n") + 1
+
+
+def test_a_rule_for_claude_without_a_prompt_is_an_error(tmp_path: Path) -> None:
+    (problem,) = look(tmp_path, GOOD.replace('prompt = { builtin = "review" }\n', "")).errors
+    assert (problem.line, problem.key) == (7, "rules[0].prompt")
+
+
+@pytest.mark.parametrize(
+    ("github", "key"),
+    [
+        ('app_id = 1\nwebhook_secrets = [{ env = "HOOK" }]', "github.private_key"),
+        ('webhook_secrets = [{ env = "HOOK" }]', "github"),
+        ('token = { env = "TOKEN" }', "github.webhook_secrets"),
+        ('token = { env = "TOKEN" }\nwebhook_secrets = []', "github.webhook_secrets"),
+    ],
+)
+def test_github_needs_an_app_or_a_token_and_a_webhook_secret(
+    tmp_path: Path, github: str, key: str
+) -> None:
+    (problem,) = look(tmp_path, f"[github]\n{github}\n").errors
+    assert problem.key == key
+
+
+def test_a_file_without_any_sender_is_an_error(tmp_path: Path) -> None:
+    (problem,) = look(tmp_path, "").errors
+    assert problem.key == "github"
+    assert "nothing comes in" in problem.message
