@@ -1,0 +1,1 @@
+"""The SQLite dialect: one file, one writing thread, readers apart."""

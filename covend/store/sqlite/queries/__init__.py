@@ -1,0 +1,1 @@
+"""The named queries of the SQLite dialect, one file per noun."""

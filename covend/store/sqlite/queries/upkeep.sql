@@ -1,0 +1,22 @@
+-- name: count_tasks_by_state
+-- The gauge covend_tasks.
+SELECT state, count(*) AS count FROM tasks GROUP BY state;
+
+-- name: count_effects_by_state
+-- The gauge covend_effects.
+SELECT state, count(*) AS count FROM effects GROUP BY state;
+
+-- name: oldest_waiting
+-- Since when the oldest ripe task, and the oldest unsent effect, have been waiting.
+SELECT
+    (SELECT min(not_before_at) FROM tasks WHERE state = 'queued' AND not_before_at <= :now)
+        AS queued_at,
+    (SELECT min(created_at) FROM effects WHERE state IN ('pending', 'sending', 'unknown'))
+        AS effect_at;
+
+-- name: newest_moment
+-- The latest moment that the store knows: the clock never goes behind it.
+SELECT max(
+    coalesce((SELECT received_at FROM deliveries ORDER BY number DESC LIMIT 1), 0),
+    coalesce((SELECT at FROM timeline ORDER BY number DESC LIMIT 1), 0)
+) AS at;
