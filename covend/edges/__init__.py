@@ -1,0 +1,1 @@
+"""Where covend touches the world; the edges do not know each other."""

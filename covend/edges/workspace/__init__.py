@@ -1,0 +1,1 @@
+"""The directories that attempts work in, and git."""
