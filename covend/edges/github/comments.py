@@ -1,0 +1,80 @@
+"""Comments on issues and pull requests: written, edited in place, and found again by their marker.
+
+https://docs.github.com/en/rest/issues/comments
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from covend.core.effects.marker import carries
+from covend.core.model import Effect, SubjectType
+from covend.edges.github.client import (
+    GitHubClient,
+    Reach,
+    Sent,
+    found,
+    in_path,
+    repository_path,
+    written,
+)
+from covend.edges.github.errors import NotFound
+from covend.edges.github.scopes import COMMENT_ON, Scope
+from covend.edges.github.wire import Answer
+
+LOOK_BACK = timedelta(days=1)
+"""Comments last touched this long before the effect was written are not read; covers any clock's
+error.
+"""
+
+
+async def send(client: GitHubClient, effect: Effect, previous: Sent | None) -> Sent:
+    """Edit the slot's comment, or write one where there is none (any more)."""
+    if previous is not None:
+        path = f"{_repository(effect)}/issues/comments/{in_path(previous.remote_id)}"
+        try:
+            return written(await _write(client, effect, "update_comment", "PATCH", path))
+        except NotFound:
+            pass  # somebody deleted it; certainly without effect
+    path = f"{_repository(effect)}/issues/{effect.request['number']}/comments"
+    return written(await _write(client, effect, "create_comment", "POST", path))
+
+
+async def look_up(client: GitHubClient, effect: Effect) -> Sent | None:
+    """Find the comment of our own that carries the effect's marker, on all pages."""
+    own = await client.auth.own_login()
+    reach = Reach(
+        installation=effect.installation_id,
+        repository=effect.request["repository"],
+        permissions=_scope(effect),
+    )
+    since = datetime.fromtimestamp(effect.created_at / 1000, UTC) - LOOK_BACK
+    query = {"since": since.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    path = f"{_repository(effect)}/issues/{effect.request['number']}/comments"
+    async for comment in client.pages("list_comments", path, reach, query=query):
+        author = (comment.get("user") or {}).get("login")
+        if author == own and carries(comment.get("body") or "", effect.request["marker"]):
+            return found(comment)
+    return None
+
+
+async def _write(
+    client: GitHubClient, effect: Effect, operation: str, method: str, path: str
+) -> Answer:
+    return await client.request(
+        operation,
+        method,
+        path,
+        installation=effect.installation_id,
+        repository=effect.request["repository"],
+        permissions=_scope(effect),
+        body=effect.request["body"],
+    )
+
+
+def _repository(effect: Effect) -> str:
+    return repository_path(effect.request["repository"])
+
+
+def _scope(effect: Effect) -> Scope:
+    return COMMENT_ON[SubjectType(effect.request["on"])]

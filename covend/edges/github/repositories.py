@@ -1,0 +1,39 @@
+"""A repository as it is now: where it is cloned from, and its default branch.
+
+https://docs.github.com/en/rest/repos/repos#get-a-repository
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from covend.edges.github.client import GitHubClient, repository_path
+from covend.edges.github.scopes import READ_METADATA
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveRepository:
+    """What a checkout needs to know."""
+
+    full_name: str
+    clone_url: str
+    default_branch: str
+
+
+async def get_repository(
+    client: GitHubClient, installation: int | None, repository: str
+) -> LiveRepository:
+    """Ask for one repository; raises the errors of `errors`."""
+    answer = await client.request(
+        "get_repository",
+        "GET",
+        repository_path(repository),
+        installation=installation,
+        repository=repository,
+        permissions=READ_METADATA,
+    )
+    return LiveRepository(
+        full_name=answer.text("full_name"),
+        clone_url=answer.text("clone_url"),
+        default_branch=answer.text("default_branch"),
+    )

@@ -1,0 +1,37 @@
+"""What a token must be allowed for each thing covend does on GitHub: the one table of permissions.
+
+Every request is made with a token narrowed to its line and its repository. `GRANTS` is what the App
+has to be given for all of them.
+https://docs.github.com/en/rest/authentication/permissions-required-for-github-apps
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from covend.core.model import EffectKind, SubjectType
+
+Scope = Mapping[str, str]
+
+READ_METADATA: Scope = MappingProxyType({"metadata": "read"})
+READ_PULLS: Scope = MappingProxyType({"pull_requests": "read"})
+WRITE_CHECKS: Scope = MappingProxyType({"checks": "write"})
+WRITE_STATUSES: Scope = MappingProxyType({"statuses": "write"})
+WRITE_ISSUES: Scope = MappingProxyType({"issues": "write"})
+WRITE_PULLS: Scope = MappingProxyType({"pull_requests": "write"})
+
+COMMENT_ON: Mapping[SubjectType, Scope] = MappingProxyType(
+    {SubjectType.ISSUE: WRITE_ISSUES, SubjectType.PULL_REQUEST: WRITE_PULLS}
+)
+"""A comment on a pull request is an issue comment, for which either permission is enough."""
+
+GRANTS: Mapping[EffectKind, Scope] = MappingProxyType(
+    {
+        EffectKind.CHECK: WRITE_CHECKS,
+        EffectKind.STATUS: WRITE_STATUSES,
+        EffectKind.COMMENT: MappingProxyType({**WRITE_ISSUES, **WRITE_PULLS}),
+        EffectKind.REVIEW: WRITE_PULLS,
+    }
+)
+"""Beside `metadata: read` and `pull_requests: read`, which look-ups need."""
