@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from covend.demo.github import Hosted, LoggedDelivery, StandInGitHub
+from tests.demo.api import Api
+
+REPO = "/repos/acme/till"
+COMMENTS = f"{REPO}/issues/7/comments"
+
+
+@pytest.fixture
+def head(till: Hosted) -> str:
+    return till.git.commit_at("refs/pull/7/head")
+
+
+async def test_a_check_run_is_found_again_by_its_head(api: Api, head: str) -> None:
+    wanted = {"name": "covend / review", "head_sha": head, "external_id": "e1"}
+    made = await api("POST", f"{REPO}/check-runs", wanted | {"status": "in_progress"})
+    assert [pull["number"] for pull in made.body["pull_requests"]] == [7]
+    done = {"conclusion": "failure", "output": {"title": "One finding", "summary": "…"}}
+    path = f"{REPO}/check-runs/{made.body['id']}"
+    assert (await api("PATCH", path, done)).body["status"] == "completed"
+    query = "?app_id=123456&filter=all&check_name=covend%20/%20review"
+    found = await api("GET", f"{REPO}/commits/{head}/check-runs{query}")
+    assert [run["external_id"] for run in found.body["check_runs"]] == ["e1"]
+    other = await api("GET", f"{REPO}/commits/{head}/check-runs?app_id=1")
+    assert other.body == {"total_count": 0, "check_runs": []}
+
+
+async def test_only_the_latest_of_a_name_is_listed_unless_all_are(api: Api, head: str) -> None:
+    for _ in range(2):
+        await api("POST", f"{REPO}/check-runs", {"name": "review", "head_sha": head})
+    path = f"{REPO}/commits/{head}/check-runs"
+    assert (await api("GET", path)).body["total_count"] == 1
+    assert (await api("GET", f"{path}?filter=all")).body["total_count"] == 2
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [({"head_sha": "0" * 40}, 422), ({"status": "completed"}, 422), ({"surplus": 1}, 422)],
+)
+async def test_a_check_run_that_makes_no_sense_is_refused(
+    changed: dict[str, Any], status: int, api: Api, head: str
+) -> None:
+    wanted = {"name": "review", "head_sha": head} | changed
+    assert (await api("POST", f"{REPO}/check-runs", wanted)).status == status
+
+
+async def test_a_status_replaces_the_one_of_its_context(api: Api, head: str) -> None:
+    for state in ("pending", "failure"):
+        wanted = {"state": state, "context": "covend", "description": "x"}
+        assert (await api("POST", f"{REPO}/statuses/{head}", wanted)).status == 201
+    combined = await api("GET", f"{REPO}/commits/{head}/status")
+    assert (combined.body["state"], combined.body["total_count"]) == ("failure", 1)
+
+
+async def test_a_status_says_little(api: Api, head: str) -> None:
+    wanted = {"state": "success", "description": "x" * 141}
+    assert (await api("POST", f"{REPO}/statuses/{head}", wanted)).status == 422
+
+
+async def test_a_comment_is_written_edited_and_removed(api: Api, github: StandInGitHub) -> None:
+    made = await api("POST", COMMENTS, {"body": "working"})
+    assert made.body["user"]["login"] == "covend-demo[bot]"
+    assert made.body["performed_via_github_app"]["id"] == 123_456
+    path = f"{REPO}/issues/comments/{made.body['id']}"
+    await api("PATCH", path, {"body": "done"})
+    assert [comment.body for comment in github.state.comments] == ["done"]
+    assert (await api("DELETE", path)).status == 204
+    assert (await api("GET", path)).status == 404
+
+
+async def test_since_leaves_out_what_is_older(api: Api) -> None:
+    await api("POST", COMMENTS, {"body": "x"})
+    later = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert (await api("GET", f"{COMMENTS}?since={later}")).body == []
+    assert len((await api("GET", f"{COMMENTS}?since=2025-01-01T00:00:00Z")).body) == 1
+
+
+async def test_a_body_of_65537_characters_is_too_long(api: Api) -> None:
+    assert (await api("POST", COMMENTS, {"body": "é" * 65_536})).status == 201
+    assert (await api("POST", COMMENTS, {"body": "x" * 65_537})).status == 422
+
+
+async def test_the_same_reaction_is_there_once(api: Api, github: StandInGitHub) -> None:
+    made = await api("POST", COMMENTS, {"body": "x"})
+    path = f"{REPO}/issues/comments/{made.body['id']}/reactions"
+    first = await api("POST", path, {"content": "eyes"})
+    again = await api("POST", path, {"content": "eyes"})
+    assert (first.status, again.status) == (201, 200)
+    assert len(github.state.reactions) == 1
+    assert (await api("DELETE", f"{path}/{first.body['id']}")).status == 204
+
+
+async def test_a_label_is_put_on_once(api: Api, till: Hosted) -> None:
+    for _ in range(2):
+        await api("POST", f"{REPO}/issues/7/labels", {"labels": ["reviewed"]})
+    assert [label.name for label in till.pulls[7].labels] == ["reviewed"]
+
+
+async def test_the_delivery_log_reaches_back_three_days(as_app: Api, github: StandInGitHub) -> None:
+    now = datetime.now(UTC)
+    for age in range(5):
+        payload = {"action": "opened", "installation": {"id": 1}, "repository": {"id": 2}}
+        entry = LoggedDelivery(
+            id=100 - age,
+            guid=f"guid-{age}",
+            event="pull_request",
+            payload=payload,
+            headers={"X-GitHub-Event": "pull_request"},
+            delivered_at=now - timedelta(days=age, minutes=1),
+        )
+        github.state.deliveries.append(entry)
+    first = await as_app("GET", "/app/hook/deliveries?per_page=2")
+    assert [each["id"] for each in first.body] == [100, 99]
+    assert 'rel="next"' in first.headers["Link"]
+    rest = await as_app("GET", "/app/hook/deliveries?per_page=2&cursor=v99")
+    assert [each["id"] for each in rest.body] == [98]
+    whole = await as_app("GET", "/app/hook/deliveries/98")
+    assert whole.body["request"]["payload"]["action"] == "opened"
