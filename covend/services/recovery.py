@@ -1,0 +1,56 @@
+"""At start, before anything is claimed: what a former covend left running is ended, and its task
+given back.
+
+Refuses to claim or send anything itself: what was being sent is only doubted.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from covend.edges.workspace.checkout import clear_directories
+from covend.services.clock import Clock
+from covend.services.endings import lost
+from covend.services.giving_back import GivingBack
+from covend.store.protocol import Effects, Tasks
+from covend.telemetry.logs import Log
+
+LOOK_UP_AFTER_MS = 8_000
+"""GitHub's read replicas may lag so long behind a write."""
+
+LOST = lost("covend stopped while this attempt was running")
+log = Log("recovery")
+
+
+class Recovery:
+    """Runs once."""
+
+    def __init__(
+        self,
+        *,
+        tasks: Tasks,
+        effects: Effects,
+        clock: Clock,
+        giving_back: GivingBack,
+        workspaces: Path,
+    ) -> None:
+        """Clear everything away that is in `workspaces`."""
+        self._tasks = tasks
+        self._effects = effects
+        self._clock = clock
+        self._giving_back = giving_back
+        self._workspaces = workspaces
+
+    async def run(self) -> None:
+        """End what was left, clear away its workspaces, give back its tasks, and doubt what was
+        being sent.
+        """
+        running = await self._tasks.running()
+        await self._giving_back.end([attempt for _, _, attempt in running])
+        await clear_directories(self._workspaces)
+        for task, token, attempt in running:
+            await self._giving_back.give_back(task, token, attempt, LOST)
+        now = self._clock.now()
+        doubted = await self._effects.doubt_all_sending(now + LOOK_UP_AFTER_MS)
+        if running or doubted:
+            log.warning("recovered", tasks=len(running), effects_in_doubt=doubted)
