@@ -1,0 +1,1 @@
+"""HTTP in: the public listener for webhooks, and the admin listener for people and scripts."""

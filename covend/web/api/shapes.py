@@ -1,0 +1,183 @@
+"""Records as the JSON that scripts rely on: no name ever changes, moments are RFC 3339 in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import orjson
+from aiohttp import web
+
+from covend.core.model import Attempt, Delivery, Effect, Moment, Subject, Task, Usage
+from covend.core.rules.verdicts import ClauseResult, Verdict
+from covend.store.protocol import Move
+
+Shape = dict[str, Any]
+Record = TypeVar("Record")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def answer(data: object) -> web.Response:
+    """Make the answer to a request that went well."""
+    return web.Response(body=orjson.dumps(data, default=str), content_type="application/json")
+
+
+def page(
+    shape: Callable[[Record], Shape], items: Sequence[Record], next_cursor: str | None = None
+) -> web.Response:
+    """Make the answer that is a list."""
+    return answer({"items": [shape(item) for item in items], "next_cursor": next_cursor})
+
+
+def moment(at: Moment | None) -> str | None:
+    """Write a moment with its milliseconds; 0 means that there is none."""
+    if not at:
+        return None
+    written = (_EPOCH + timedelta(milliseconds=at)).isoformat(timespec="milliseconds")
+    return written.replace("+00:00", "Z")
+
+
+def delivery(record: Delivery) -> Shape:
+    """Give a delivery without what came in it."""
+    return {
+        "id": record.id,
+        "source": record.source,
+        "via": record.via,
+        "event": record.event,
+        "action": record.action,
+        "installation_id": record.installation_id,
+        "repository_id": record.repository_id,
+        "repository": record.repository,
+        "sender": record.sender,
+        "state": record.state,
+        "reason": record.reason,
+        "received_at": moment(record.received_at),
+        "body_sha256": record.body_sha256,
+        "duplicates": record.duplicates,
+        "tasks": record.tasks,
+    }
+
+
+def verdict(record: Verdict) -> Shape:
+    """Give what a rule said, clause by clause."""
+    return {
+        "rule": record.rule,
+        "matched": record.matched,
+        "reason": record.reason,
+        "clauses": [_clause(one) for one in record.clauses],
+    }
+
+
+def _clause(record: ClauseResult) -> Shape:
+    return {
+        "name": record.name,
+        "satisfied": record.satisfied,
+        "values": record.values,
+        "conditions": record.conditions,
+        "need": record.need,
+    }
+
+
+def task(record: Task) -> Shape:
+    """Give a task without its story."""
+    return {
+        "id": record.id,
+        "state": record.state,
+        "reason": record.reason,
+        "not_before": moment(record.not_before_at),
+        "rule": record.rule,
+        "agent": record.agent,
+        "priority": record.priority,
+        "key": record.key,
+        "generation": record.generation,
+        "policy": record.policy,
+        "trust": record.trust,
+        "event": record.event,
+        "installation_id": record.installation_id,
+        "repository_id": record.repository_id,
+        "repository": record.repository,
+        "subject": _subject(record.subject),
+        "delivery": record.delivery,
+        "attempts": record.attempts,
+        "created_at": moment(record.created_at),
+        "updated_at": moment(record.updated_at),
+        "finished_at": moment(record.finished_at),
+        "conclusion": record.conclusion,
+        "summary": record.summary,
+        "error": _error(record.error_code, record.error_message),
+        "cost_usd": record.cost_usd,
+    }
+
+
+def _subject(record: Subject) -> Shape:
+    return {
+        "type": record.type,
+        "number": record.number,
+        "title": record.title or None,
+        "url": record.url or None,
+        "author": record.author or None,
+        "head_sha": record.head_sha,
+        "base_sha": record.base_sha,
+    }
+
+
+def _error(code: str | None, message: str | None) -> Mapping[str, str | None] | None:
+    return {"code": code, "message": message} if code else None
+
+
+def move(record: Move) -> Shape:
+    """Give one line of a timeline."""
+    return {
+        "moment": moment(record.at),
+        "what": record.target,
+        "why": record.reason,
+        "from": record.source,
+    }
+
+
+def attempt(record: Attempt) -> Shape:
+    """Give an attempt without its log."""
+    return {
+        "number": record.number,
+        "agent": record.agent,
+        "node": record.node,
+        "mode": record.mode,
+        "phase": record.phase,
+        "outcome": record.outcome,
+        "error_code": record.error_code,
+        "error_message": record.error_message,
+        "exit_code": record.exit_code,
+        "signal": record.signal,
+        "pid": record.pid,
+        "started_at": moment(record.started_at),
+        "ended_at": moment(record.ended_at),
+        "session": record.session,
+        "usage": _usage(record.usage),
+        "log_bytes": record.log_bytes,
+    }
+
+
+def _usage(record: Usage) -> Shape:
+    return {
+        "input_tokens": record.input_tokens,
+        "output_tokens": record.output_tokens,
+        "cost_usd": record.cost_usd,
+    }
+
+
+def effect(record: Effect) -> Shape:
+    """Give an effect without its request."""
+    return {
+        "id": record.id,
+        "task": record.task,
+        "kind": record.kind,
+        "target": record.target,
+        "state": record.state,
+        "tries": record.tries,
+        "remote_id": record.remote_id,
+        "remote_url": record.remote_url,
+        "error": record.error,
+        "created_at": moment(record.created_at),
+        "done_at": moment(record.done_at),
+    }

@@ -1,0 +1,208 @@
+"""The public listener: POST /webhooks/github and GET /healthz, and nothing else answers here.
+
+It refuses what is too large (413) or too slow (408) before it is read whole, and answers 503 with
+`Retry-After` where a delivery could not be put on disk. Not an `Application`: there is nothing to
+route.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+
+import orjson
+from aiohttp import web
+
+from covend.core.errors import QueueFullError, StoreError
+from covend.core.intake import BODY_MAX, Headers, Refused, check_head, fold
+from covend.store.protocol import Accepted
+from covend.telemetry.logs import Log
+from covend.telemetry.metrics import OTHER, Metrics
+
+Receive = Callable[[Headers, bytes], Awaitable[Accepted | Refused]]
+WEBHOOK = "/webhooks/github"
+HEALTH = "/healthz"
+BODY_S = 10.0
+"""GitHub itself waits 10 s for the answer: what has not arrived by then never will."""
+
+IDLE_S = 75.0
+LINGER_S = 1.0
+"""So long the rest of a refused body is read and dropped: without it the answer may be lost."""
+
+LARGE_BYTES = 1 << 20
+LARGE_AT_ONCE = 8
+"""Bodies over LARGE_BYTES that are in memory at the same time; others wait until their own time is
+over.
+"""
+
+RETRY_AFTER_S = 10
+log = Log("web.public")
+
+
+class PublicListener:
+    """Answers webhooks; `handle` is what aiohttp calls for each request."""
+
+    def __init__(
+        self,
+        *,
+        receive: Receive,
+        metrics: Metrics,
+        events: frozenset[str],
+        body_s: float = BODY_S,
+        idle_s: float = IDLE_S,
+    ) -> None:
+        """Count events by name where `events` has it.
+
+        A body may take `body_s`; a connection may be without a whole request's head for `idle_s`.
+        """
+        self._receive = receive
+        self._metrics = metrics
+        self._events = events
+        self._body_s = body_s
+        self._idle_s = idle_s
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._is_draining = False
+
+    def drain(self) -> None:
+        """From now on answer every webhook with 503."""
+        self._is_draining = True
+
+    def server(self) -> web.Server:
+        """Make the server with its limits: nothing idles for long, nothing is unpacked."""
+        return web.Server(
+            self.handle,
+            keepalive_timeout=self._idle_s,
+            lingering_time=LINGER_S,
+            auto_decompress=False,
+        )
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        if request.path == WEBHOOK:
+            return await self._webhook(request)
+        if request.path == HEALTH:
+            return web.Response(text="ok\n") if _reads(request) else _wrong_method("GET, HEAD")
+        return _problem(404, "not_found", "Nothing answers here but POST /webhooks/github.")
+
+    async def _webhook(self, request: web.BaseRequest) -> web.Response:
+        if request.method != "POST":
+            return _wrong_method("POST")
+        begun = perf_counter()
+        try:
+            result, answer = await self._answer(request)
+        except Exception:
+            log.exception("a webhook failed inside covend")
+            result, answer = "internal", _problem(500, "internal", "Its log says more.")
+        event = request.headers.get("X-GitHub-Event", "")
+        label = event if event in self._events else OTHER
+        self._metrics.count_delivery(label, result)
+        self._metrics.delivery_ack.observe(perf_counter() - begun)
+        return answer
+
+    async def _answer(self, request: web.BaseRequest) -> tuple[str, web.Response]:
+        """Give the answer, and its name for the metric."""
+        if self._is_draining:
+            return "draining", _unavailable("draining", "covend is stopping.")
+        headers = fold(request.headers.items())
+        body = await self._read(request, headers)
+        if isinstance(body, Refused):
+            return body.code, _refusal(body)
+        try:
+            answer = await self._receive(headers, body)
+        except QueueFullError as error:
+            return error.code, _unavailable(error.code, str(error))
+        except StoreError as error:
+            log.error("a delivery could not be kept", code=error.code, error=str(error))
+            return error.code, _unavailable(error.code, "The store cannot keep this now.")
+        if isinstance(answer, Refused):
+            return answer.code, _refusal(answer)
+        return ("duplicate" if answer.duplicate else answer.state), _kept(answer)
+
+    async def _read(self, request: web.BaseRequest, headers: Headers) -> bytes | Refused:
+        """Read the body within its size and its time; judge what the head tells before."""
+        length = request.content_length
+        if length is not None and length > BODY_MAX:
+            return _TOO_LARGE
+        if refused := check_head(headers):
+            return refused
+        if request.content.is_eof() and length is not None:
+            return request.content.read_nowait()
+        try:
+            async with asyncio.timeout(self._body_s):
+                return await self._read_slowly(request, length)
+        except TimeoutError:
+            return _TOO_SLOW
+        except (ConnectionError, web.RequestPayloadError):
+            return _INCOMPLETE
+
+    async def _read_slowly(self, request: web.BaseRequest, length: int | None) -> bytes | Refused:
+        """Read what is still on its way; of large ones only so many at once."""
+        if length is not None and length <= LARGE_BYTES:
+            return await request.content.read()
+        begun = await _read_some(request, bytearray(), LARGE_BYTES)
+        if request.content.at_eof():
+            return bytes(begun)
+        async with self._large:
+            body = await _read_some(request, begun, BODY_MAX)
+        return _TOO_LARGE if len(body) > BODY_MAX else bytes(body)
+
+
+_HEADERS = {"Content-Type": "application/json", "Server": "covend"}
+_TOO_LARGE = Refused(status=413, code="too_large", message="The body is larger than 25 MiB.")
+_INCOMPLETE = Refused(
+    status=400, code="incomplete_body", message="The body did not arrive as a whole."
+)
+_TOO_SLOW = Refused(status=408, code="too_slow", message="The body did not arrive in time.")
+
+
+async def _read_some(request: web.BaseRequest, body: bytearray, size: int) -> bytearray:
+    """Read on until the end, or until there is more than `size`."""
+    while len(body) <= size and not request.content.at_eof():
+        body += await request.content.readany()
+    return body
+
+
+def _reads(request: web.BaseRequest) -> bool:
+    return request.method in {"GET", "HEAD"}
+
+
+def _kept(accepted: Accepted) -> web.Response:
+    """202 for what is new, 200 for what was there, or wants nothing but an echo."""
+    is_new = not accepted.duplicate and accepted.reason != "ping"
+    answer = {
+        "delivery": accepted.delivery,
+        "state": accepted.state,
+        "tasks": accepted.tasks,
+        "reason": accepted.reason,
+        **({"duplicate": True} if accepted.duplicate else {}),
+    }
+    return _json(202 if is_new else 200, answer)
+
+
+def _refusal(refused: Refused) -> web.Response:
+    """Refuse; a body that was not read to its end also ends the connection."""
+    answer = _problem(refused.status, refused.code, refused.message)
+    if refused.status in (408, 413):
+        answer.force_close()
+    return answer
+
+
+def _unavailable(code: str, message: str) -> web.Response:
+    answer = _problem(503, code, message)
+    answer.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return answer
+
+
+def _wrong_method(allowed: str) -> web.Response:
+    answer = _problem(405, "wrong_method", f"Only {allowed} is answered here.")
+    answer.headers["Allow"] = allowed
+    return answer
+
+
+def _problem(status: int, code: str, message: str) -> web.Response:
+    return _json(status, {"error": {"code": code, "message": message, "details": {}}})
+
+
+def _json(status: int, data: object) -> web.Response:
+    return web.Response(status=status, body=orjson.dumps(data), headers=_HEADERS)

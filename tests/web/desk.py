@@ -1,0 +1,167 @@
+"""The admin listener on a loopback port over a real store, and tasks for it to tell of."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from covend.core.model import (
+    Claim,
+    ClaimToken,
+    Conclusion,
+    EffectDraft,
+    EffectId,
+    EffectKind,
+    Ending,
+    Result,
+    TaskId,
+    Usage,
+)
+from covend.core.settings import Secret
+from covend.core.states import Outcome, TaskState
+from covend.services.clock import Clock
+from covend.services.readiness import Readiness
+from covend.store.deliveries import StoredDeliveries
+from covend.store.effects import StoredEffects
+from covend.store.protocol import Deliveries, Settlement, Upkeep
+from covend.store.sqlite.connection import SqliteConnection
+from covend.store.tasks import StoredTasks
+from covend.store.upkeep import StoredUpkeep
+from covend.telemetry.metrics import Metrics
+from covend.web.admin import admin_app
+from tests.store.arrivals import NOW, POLICY, arrival, draft, task_id
+from tests.web.door import listening
+
+TOKEN = "the-operators-token"
+CONFIGURED_HOST = "covend.internal"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+class StandingClock(Clock):
+    """Says a minute past the arrivals."""
+
+    def now(self) -> int:
+        return NOW + 60_000
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Any
+    data: Any
+    text: str
+
+
+@dataclass
+class Desk:
+    """What a test asks, and what it puts into the store to ask about."""
+
+    connection: SqliteConnection
+    session: aiohttp.ClientSession
+    port: int
+    logs: Path
+    readiness: Readiness
+    metrics: Metrics
+    app: web.Application
+    runner: web.AppRunner
+    headers: dict[str, str] = field(default_factory=lambda: dict(BEARER))
+
+    def __post_init__(self) -> None:
+        self.deliveries = StoredDeliveries(self.connection, queue_max=1000)
+        self.tasks = StoredTasks(self.connection)
+        self.effects = StoredEffects(self.connection)
+
+    async def ask(self, path: str, method: str = "GET", headers: Any = None) -> Answer:
+        """Ask with the token, unless other headers are given."""
+        url = f"http://127.0.0.1:{self.port}{path}"
+        given = self.headers if headers is None else headers
+        async with self.session.request(method, url, headers=given) as response:
+            text = await response.text()
+            is_json = response.content_type == "application/json" and text
+            data = await response.json() if is_json else None
+            return Answer(response.status, response.headers, data, text)
+
+    async def get(self, path: str) -> Any:
+        """Ask the API for what is there."""
+        answer = await self.ask(f"/api/v1/{path}")
+        assert answer.status == 200, answer.text
+        return answer.data
+
+    async def arrive(self, *, title: str = "T", **changes: object) -> TaskId:
+        """Let a delivery in that asks for one task."""
+        plain = draft()
+        subject = type(plain.subject)(
+            type=plain.subject.type,
+            number=plain.subject.number,
+            title=title,
+            head_sha=plain.subject.head_sha,
+        )
+        accepted = await self.deliveries.accept(arrival(draft(subject=subject), **changes))  # type: ignore[arg-type]
+        return accepted.tasks[0]
+
+    async def claim(self) -> Claim:
+        claim = await self.tasks.claim(
+            node="here", token=ClaimToken(task_id()), now=NOW + 1_000, lease_s=90, agents={}
+        )
+        assert claim is not None
+        return claim
+
+    async def complete(self, claim: Claim, summary: str = "Fine.") -> None:
+        """Settle with a verdict and an effect."""
+        await self.tasks.settle(claim, completion(summary), NOW + 5_000)
+
+
+def completion(summary: str) -> Settlement:
+    """A success that wants a comment."""
+    result = Result(
+        conclusion=Conclusion.SUCCESS, summary=summary, usage=Usage(input_tokens=7, cost_usd=0.25)
+    )
+    comment = EffectDraft(
+        kind=EffectKind.COMMENT, slot="s", subject="acme/r1#1", target="acme/r1#1", request={}
+    )
+    return Settlement(
+        target=TaskState.COMPLETED,
+        reason="succeeded",
+        ending=Ending(outcome=Outcome.SUCCEEDED, result=result, exit_code=0),
+        log_bytes=10,
+        effects=((EffectId(task_id()), comment),),
+    )
+
+
+@asynccontextmanager
+async def open_desk(
+    connection: SqliteConnection,
+    folder: Path,
+    *,
+    metrics_token: bool = False,
+    deliveries: Deliveries | None = None,
+    upkeep: Upkeep | None = None,
+) -> AsyncIterator[Desk]:
+    """Listen, over a store that knows the policy of `draft`."""
+    stored = StoredDeliveries(connection, queue_max=1000)
+    await stored.save_policy(POLICY, NOW)
+    readiness, metrics = Readiness(state="ready"), Metrics()
+    logs = folder / "logs"
+    logs.mkdir()
+    app = admin_app(
+        deliveries=deliveries or stored,
+        tasks=StoredTasks(connection),
+        effects=StoredEffects(connection),
+        upkeep=upkeep or StoredUpkeep(connection, folder / "covend.db-wal"),
+        metrics=metrics,
+        clock=StandingClock(),
+        readiness=readiness,
+        token=Secret(TOKEN),
+        hosts=frozenset({CONFIGURED_HOST}),
+        metrics_token=metrics_token,
+        logs=logs,
+    )
+    runner = web.AppRunner(app)
+    async with listening(runner) as port, aiohttp.ClientSession() as session:
+        yield Desk(connection, session, port, logs, readiness, metrics, app, runner)
