@@ -1,0 +1,175 @@
+"""Commands for before the first start: `check` reads the configuration and says what is wrong; it
+changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.text import Text
+
+from covend.config.find import find_config
+from covend.config.load import Inspection, inspect, origins
+from covend.config.problems import ConfigErrors, Problem, dotted
+from covend.core.settings import Admin, Agent, Rule, Server, Settings
+
+EXIT_CONFIG = 78
+
+
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path), help="The file to read.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--show-origin", is_flag=True, help="Print every value and where it comes from.")
+@click.option("--no-secrets", is_flag=True, help="Do not read the secrets that the file names.")
+@click.pass_context
+def check(
+    context: click.Context,
+    *,
+    config: Path | None,
+    as_json: bool,
+    show_origin: bool,
+    no_secrets: bool,
+) -> None:
+    """Check the configuration: every mistake at once, without the network; exit 78 on any."""
+    inspection = _inspect(config, read_secrets=not no_secrets)
+    if as_json:
+        click.echo(orjson.dumps(_as_json(inspection, show_origin=show_origin)))
+    else:
+        _print(inspection, show_origin=show_origin)
+    context.exit(EXIT_CONFIG if inspection.errors else 0)
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="End after the story, instead of staying up.")
+@click.pass_context
+def demo(context: click.Context, *, once: bool) -> None:
+    """Show the whole way from a webhook to a review, on this machine alone; exit 1 if it fails."""
+    from covend.demo import story
+
+    context.exit(story.run(once=once))
+
+
+def _inspect(config: Path | None, *, read_secrets: bool) -> Inspection:
+    try:
+        path = find_config(config, os.environ)
+    except ConfigErrors as errors:
+        return Inspection(
+            path=Path("covend.toml"), settings=None, errors=errors.problems, warnings=()
+        )
+    return inspect(path, os.environ, read_secrets=read_secrets)
+
+
+# --- for people -----------------------------------------------------------------------------------
+
+
+def _print(inspection: Inspection, *, show_origin: bool) -> None:
+    # What is wrong is just what was asked for: all of it goes to standard output.
+    console = Console(soft_wrap=True)
+    for problem in inspection.warnings:
+        _print_problem(console, "warning", "yellow", problem)
+    for problem in inspection.errors:
+        _print_problem(console, "error", "red", problem)
+    if inspection.errors:
+        console.print(Text(_count(len(inspection.errors), "error"), style="bold red"))
+        return
+    if show_origin:
+        for path, value, origin in origins(inspection):
+            console.print(Text(f"{dotted(path)} = {_written(value)}  # {origin}"))
+        return
+    assert inspection.settings is not None
+    console.print(Text.assemble((f"{inspection.path} is good", "bold green"), _warned(inspection)))
+    for name, text in _summary(inspection.settings):
+        console.print(Text.assemble((f"  {name:<10}", "dim"), text))
+
+
+def _print_problem(console: Console, kind: str, colour: str, problem: Problem) -> None:
+    first, *excerpt = str(problem).split("\n")
+    console.print(Text.assemble((f"{kind}: ", f"bold {colour}"), first))
+    for line in excerpt:
+        console.print(Text(line, style="dim"))
+
+
+def _warned(inspection: Inspection) -> str:
+    warnings = len(inspection.warnings)
+    return f", with {_count(warnings, 'warning')}" if warnings else ""
+
+
+def _summary(settings: Settings) -> Iterator[tuple[str, str]]:
+    yield "state", str(settings.state_dir)
+    yield "webhooks", f"{_address(settings.server)}/webhooks/github"
+    yield "admin", _address(settings.admin)
+    for agent in settings.agents.values():
+        yield "agent", _describe_agent(agent)
+    for rule in settings.rules:
+        yield "rule", _describe_rule(rule)
+
+
+def _address(listener: Server | Admin) -> str:
+    if isinstance(listener, Admin) and listener.socket is not None:
+        return f"unix:{listener.socket}"
+    host = f"[{listener.host}]" if ":" in listener.host else listener.host
+    return f"http://{host}:{listener.port}"
+
+
+def _describe_agent(agent: Agent) -> str:
+    return f"{agent.name}: {' '.join(agent.command)} (preset {agent.preset})"
+
+
+def _describe_rule(rule: Rule) -> str:
+    surfaces = ", ".join(rule.publish) or "nothing"
+    return f"{rule.name}: {', '.join(rule.on) or 'no event'} → {rule.agent} → {surfaces}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _written(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+# --- for programs ---------------------------------------------------------------------------------
+
+
+def _as_json(inspection: Inspection, *, show_origin: bool) -> dict[str, Any]:
+    settings = inspection.settings
+    answer: dict[str, Any] = {
+        "ok": not inspection.errors,
+        "file": str(inspection.path),
+        "errors": _problems(inspection.errors),
+        "warnings": _problems(inspection.warnings),
+    }
+    if settings is not None:
+        answer |= _settings_as_json(settings)
+    if settings is not None and show_origin:
+        answer["values"] = [
+            {"key": dotted(path), "value": value, "origin": origin}
+            for path, value, origin in origins(inspection)
+        ]
+    return answer
+
+
+def _settings_as_json(settings: Settings) -> dict[str, Any]:
+    return {
+        "state_dir": str(settings.state_dir),
+        "listeners": {"server": _address(settings.server), "admin": _address(settings.admin)},
+        "agents": [
+            {"name": agent.name, "preset": agent.preset, "command": agent.command}
+            for agent in settings.agents.values()
+        ],
+        "rules": [
+            {"name": rule.name, "on": rule.on, "agent": rule.agent, "publish": rule.publish}
+            for rule in settings.rules
+        ],
+    }
+
+
+def _problems(problems: Sequence[Problem]) -> list[Any]:
+    fields = ("file", "line", "column", "key", "message", "got", "suggestion", "source_line")
+    return [{field: getattr(problem, field) for field in fields} for problem in problems]

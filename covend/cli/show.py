@@ -1,0 +1,178 @@
+"""Commands that look: lists of deliveries, tasks and effects, and the whole story of one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from covend.cli.client import Client, NothingThereError, open_client
+from covend.cli.options import config_option, json_option, limit_option
+from covend.cli.render import Cell, Screen, cell, print_json
+from covend.cli.screens import open_screen
+from covend.cli.story import STATE_STYLES, print_delivery, print_task, subject_of
+from covend.core.states import DeliveryState, EffectState, TaskState
+
+PAGE_MAX = 200
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+Row = Callable[[dict[str, Any], Screen], Sequence[Cell]]
+
+
+@click.command()
+@click.option("--state", type=click.Choice([state.value for state in DeliveryState]))
+@click.option("--event", help="As GitHub names it, without the action: pull_request.")
+@click.option("--repository", metavar="OWNER/NAME")
+@limit_option
+@config_option
+@json_option
+def deliveries(
+    *,
+    state: str | None,
+    event: str | None,
+    repository: str | None,
+    limit: int,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """List webhooks that came in, newest first."""
+    query = {"state": state, "event": event, "repository": repository}
+    head = ("DELIVERY", "EVENT", "REPOSITORY", "SENDER", "STATE", "WHY", "RECEIVED")
+    found = _collect(open_client(config), "deliveries", limit, query)
+    _print(found, head, _delivery_row, as_json=as_json)
+
+
+@click.command()
+@click.option("--state", type=click.Choice([state.value for state in TaskState]))
+@click.option("--rule")
+@click.option("--repository", metavar="OWNER/NAME")
+@limit_option
+@config_option
+@json_option
+def tasks(
+    *,
+    state: str | None,
+    rule: str | None,
+    repository: str | None,
+    limit: int,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """List work, newest first."""
+    query = {"state": state, "rule": rule, "repository": repository}
+    head = ("TASK", "STATE", "WHY", "RULE", "SUBJECT", "TITLE", "CREATED")
+    found = _collect(open_client(config), "tasks", limit, query)
+    _print(found, head, _task_row, as_json=as_json)
+
+
+@click.command()
+@click.option("--state", type=click.Choice([state.value for state in EffectState]))
+@click.option("--task", metavar="TASK")
+@limit_option
+@config_option
+@json_option
+def effects(
+    *, state: str | None, task: str | None, limit: int, config: Path | None, as_json: bool
+) -> None:
+    """List what was written, or is to be written, to the outside; newest first."""
+    head = ("EFFECT", "TASK", "KIND", "TARGET", "STATE", "TRIES", "WHERE", "CREATED")
+    found = _collect(open_client(config), "effects", limit, {"state": state, "task": task})
+    _print(found, head, _effect_row, as_json=as_json)
+
+
+@click.command()
+@click.argument("identifier", metavar="ID")
+@config_option
+@json_option
+def show(*, identifier: str, config: Path | None, as_json: bool) -> None:
+    """Tell the whole story of a task (its ID, or a beginning of it) or of a delivery (its GUID)."""
+    found, is_delivery = _find(open_client(config), identifier)
+    if as_json:
+        print_json(found)
+    elif is_delivery:
+        print_delivery(found, open_screen())
+    else:
+        print_task(found, open_screen())
+
+
+def _find(client: Client, identifier: str) -> tuple[dict[str, Any], bool]:
+    """Look for a GUID among deliveries only; other sources' ids may look like anything."""
+    if _GUID.fullmatch(identifier):
+        return client.get("deliveries", identifier.lower()), True
+    try:
+        return client.get("tasks", identifier), False
+    except NothingThereError as error:
+        try:
+            return client.get("deliveries", identifier), True
+        except NothingThereError:
+            raise error from None
+
+
+def _collect(client: Client, noun: str, limit: int, query: Mapping[str, object]) -> dict[str, Any]:
+    """Turn pages until there is enough."""
+    items: list[Any] = []
+    cursor: str | None = None
+    while True:
+        wanted = min(limit - len(items), PAGE_MAX)
+        found = client.get(noun, **query, limit=wanted, cursor=cursor)
+        items += found["items"]
+        cursor = found["next_cursor"]
+        if cursor is None or len(items) >= limit:
+            return {"items": items, "next_cursor": cursor}
+
+
+def _print(found: dict[str, Any], head: Sequence[str], row: Row, *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    if not found["items"]:
+        click.echo("nothing there", err=True)
+        return
+    screen = open_screen()
+    screen.table(head, [row(item, screen) for item in found["items"]])
+    if found["next_cursor"] is not None:
+        click.echo("there are more: see --limit", err=True)
+
+
+def _delivery_row(item: dict[str, Any], screen: Screen) -> Sequence[Cell]:
+    event = f"{item['event']}.{item['action']}" if item["action"] else item["event"]
+    return (
+        cell(item["id"]),
+        cell(event),
+        cell(item["repository"]),
+        cell(item["sender"]),
+        _state(item),
+        cell(item["reason"]),
+        screen.moment(item["received_at"]),
+    )
+
+
+def _task_row(item: dict[str, Any], screen: Screen) -> Sequence[Cell]:
+    return (
+        cell(item["id"]),
+        _state(item),
+        cell(item["reason"]),
+        cell(item["rule"]),
+        cell(subject_of(item)),
+        cell(item["subject"]["title"]),
+        screen.moment(item["created_at"]),
+    )
+
+
+def _effect_row(item: dict[str, Any], screen: Screen) -> Sequence[Cell]:
+    return (
+        cell(item["id"]),
+        cell(item["task"]),
+        cell(item["kind"]),
+        cell(item["target"]),
+        _state(item),
+        cell(item["tries"]),
+        cell(item["error"] or item["remote_url"]),
+        screen.moment(item["created_at"]),
+    )
+
+
+def _state(item: dict[str, Any]) -> Cell:
+    return cell(item["state"], STATE_STYLES.get(item["state"], ""))

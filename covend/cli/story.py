@@ -1,0 +1,169 @@
+"""The story of one task or delivery, from the API's JSON to lines that a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from covend.cli.render import Cell, Screen, cell, duration, seconds_between, size
+
+STATE_STYLES = {
+    "completed": "green",
+    "done": "green",
+    "routed": "green",
+    "succeeded": "green",
+    "running": "cyan",
+    "sending": "cyan",
+    "failed": "red",
+    "timed_out": "red",
+    "unknown": "yellow",
+    "queued": "yellow",
+    "received": "yellow",
+    "pending": "yellow",
+}
+OPEN_STATES = frozenset({"received", "queued", "running"})
+_MARKS = {
+    True: Cell("✓", "green"),
+    False: Cell("✗", "red"),
+    None: Cell("?", "yellow"),
+}
+
+
+def subject_of(task: dict[str, Any]) -> str:
+    """Name what a task is about: `owner/name#7`, `owner/name@0123abc`, `owner/name`."""
+    subject, repository = task["subject"], task["repository"] or ""
+    if subject["number"] is not None:
+        return f"{repository}#{subject['number']}"
+    return f"{repository}@{subject['head_sha'][:7]}" if subject["head_sha"] else repository
+
+
+def print_task(task: dict[str, Any], screen: Screen) -> None:
+    """Print all there is to know of a task."""
+    screen.title([cell("task"), cell(task["id"], "bold"), _state(task["state"])])
+    screen.fields(_task_fields(task, screen))
+    _section(screen, "timeline", list(_timeline(task, screen)))
+    _section(screen, "attempts", [_attempt(attempt) for attempt in task["attempts_list"]])
+    _section(screen, "effects", [_effect(effect) for effect in task["effects"]])
+    if task["summary"]:
+        screen.section([Cell("summary", "bold")])
+        screen.lines(task["summary"])
+
+
+def print_delivery(delivery: dict[str, Any], screen: Screen) -> None:
+    """Print what came in, and what every rule said of it."""
+    screen.title([cell("delivery"), cell(delivery["id"], "bold"), _state(delivery["state"])])
+    screen.fields(_delivery_fields(delivery, screen))
+    for verdict in delivery["verdicts"]:
+        _print_verdict(verdict, screen)
+
+
+def _task_fields(task: dict[str, Any], screen: Screen) -> Iterator[tuple[str, Cell]]:
+    subject, error = task["subject"], task["error"]
+    yield ("waits for" if task["state"] in {"received", "queued"} else "why"), cell(task["reason"])
+    if task["state"] == "queued":
+        yield "not before", screen.moment(task["not_before"])
+    yield "conclusion", cell(task["conclusion"])
+    if error:
+        yield "error", cell(f"{error['code']}: {error['message'] or ''}", "red")
+    yield "rule", cell(f"{task['rule']} → agent {task['agent']}")
+    yield "subject", cell(f"{subject['type']} {subject_of(task)}")
+    yield "title", cell(subject["title"])
+    yield "author", cell(subject["author"])
+    yield "url", cell(subject["url"])
+    yield "head", cell(subject["head_sha"])
+    yield "delivery", cell(task["delivery"])
+    yield "trust", cell(task["trust"])
+    yield "key", cell(f"{task['key']} (generation {task['generation']})")
+    yield "policy", cell(task["policy"])
+    if task["cost_usd"]:
+        yield "cost", cell(f"{task['cost_usd']:.4f} USD")
+    yield "created", screen.moment(task["created_at"])
+
+
+def _timeline(task: dict[str, Any], screen: Screen) -> Iterator[Sequence[Cell]]:
+    """Give each move with the time that the task then stayed where it was."""
+    moves = task["timeline"]
+    for place, move in enumerate(moves):
+        following = moves[place + 1]["moment"] if place + 1 < len(moves) else None
+        stayed = following or move["what"] in OPEN_STATES
+        yield (
+            Cell("  "),
+            screen.moment(move["moment"]),
+            _state(move["what"]),
+            cell(move["why"]),
+            Cell(f"for {duration(seconds_between(move['moment'], following))}" if stayed else ""),
+        )
+
+
+def _attempt(attempt: dict[str, Any]) -> Sequence[Cell]:
+    usage = attempt["usage"]
+    cost = usage["cost_usd"]
+    return (
+        Cell(f"  #{attempt['number']}"),
+        cell(attempt["agent"]),
+        _state(attempt["outcome"] or f"in {attempt['phase']}"),
+        Cell(duration(seconds_between(attempt["started_at"], attempt["ended_at"]))),
+        Cell("" if attempt["exit_code"] is None else f"exit {attempt['exit_code']}"),
+        Cell(attempt["signal"] or ""),
+        Cell("" if cost is None else f"{cost:.4f} USD"),
+        Cell(f"{size(attempt['log_bytes'])} printed"),
+        Cell(": ".join(filter(None, (attempt["error_code"], attempt["error_message"]))), "red"),
+    )
+
+
+def _effect(effect: dict[str, Any]) -> Sequence[Cell]:
+    tries = effect["tries"]
+    return (
+        Cell(f"  {effect['kind']}"),
+        _state(effect["state"]),
+        Cell(f"{tries} try" if tries == 1 else f"{tries} tries"),
+        cell(effect["target"]),
+        Cell(effect["remote_url"] or ""),
+        Cell(effect["error"] or "", "red"),
+    )
+
+
+def _delivery_fields(delivery: dict[str, Any], screen: Screen) -> Iterator[tuple[str, Cell]]:
+    event, action = delivery["event"], delivery["action"]
+    yield "why", cell(delivery["reason"])
+    yield "event", cell(f"{event}.{action}" if action else event)
+    yield "repository", cell(delivery["repository"])
+    yield "sender", cell(delivery["sender"])
+    yield "from", cell(f"{delivery['source']}, via {delivery['via']}")
+    yield "received", screen.moment(delivery["received_at"])
+    yield "repeated", cell(_times(delivery["duplicates"]))
+    yield "tasks", cell(" ".join(delivery["tasks"]))
+    yield "body", cell(f"SHA-256 {delivery['body_sha256']}")
+
+
+def _times(count: int) -> str:
+    return {0: "never", 1: "once"}.get(count, f"{count} times")
+
+
+def _print_verdict(verdict: dict[str, Any], screen: Screen) -> None:
+    mark = _MARKS[verdict["matched"]]
+    screen.section([mark, cell(verdict["rule"], "bold"), cell(verdict["reason"])])
+    rows = [_clause(clause) for clause in verdict["clauses"]]
+    if rows:
+        screen.table(("", "", "CLAUSE", "IS", "WANTED"), rows)
+
+
+def _clause(clause: dict[str, Any]) -> Sequence[Cell]:
+    values = ", ".join(clause["values"])
+    return (
+        Cell("  "),
+        _MARKS[clause["satisfied"]],
+        cell(clause["name"]),
+        cell(values or (f"to be looked up: {clause['need']}" if clause["need"] else None)),
+        cell(", ".join(clause["conditions"])),
+    )
+
+
+def _section(screen: Screen, name: str, rows: Sequence[Sequence[Cell]]) -> None:
+    if rows:
+        screen.section([Cell(name, "bold")])
+        screen.table((), rows)
+
+
+def _state(state: str) -> Cell:
+    return cell(state, STATE_STYLES.get(state, ""))
