@@ -1,0 +1,3 @@
+"""What things cost, as ratios measured in one run: a bare time says more about the machine than
+about covend.
+"""
