@@ -8,12 +8,8 @@ INSERT INTO tasks (
     created_at, updated_at
 ) VALUES :each;
 
--- name: find_task
--- One task by its id.
-SELECT * FROM tasks WHERE id = :id;
-
 -- name: find_tasks_by_prefix
--- A task by the beginning or the end of its id, as people type it; two rows mean that it was not enough.
+-- A task by the beginning of its id, as people type it; two rows mean that it was not enough.
 SELECT * FROM tasks
 WHERE id >= :prefix AND id < :prefix || '{'
 ORDER BY id
@@ -107,10 +103,6 @@ RETURNING *;
 INSERT INTO turns (repository_key, turn)
 VALUES (:repository_key, (SELECT coalesce(max(turn), 0) + 1 FROM turns))
 ON CONFLICT (repository_key) DO UPDATE SET turn = excluded.turn;
-
--- name: count_running_tasks
--- How many slots are taken.
-SELECT count(*) AS count FROM tasks WHERE state = 'running';
 
 -- name: next_due_at
 -- When the next task that waits is due: the dispatcher and the ripener sleep until then.
