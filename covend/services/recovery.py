@@ -12,11 +12,9 @@ from covend.edges.workspace.checkout import clear_directories
 from covend.services.clock import Clock
 from covend.services.endings import lost
 from covend.services.giving_back import GivingBack
+from covend.services.publisher import FIRST_LOOK_MS
 from covend.store.protocol import Effects, Tasks
 from covend.telemetry.logs import Log
-
-LOOK_UP_AFTER_MS = 8_000
-"""GitHub's read replicas may lag so long behind a write."""
 
 LOST = lost("covend stopped while this attempt was running")
 log = Log("recovery")
@@ -51,6 +49,6 @@ class Recovery:
         for task, token, attempt in running:
             await self._giving_back.give_back(task, token, attempt, LOST)
         now = self._clock.now()
-        doubted = await self._effects.doubt_all_sending(now + LOOK_UP_AFTER_MS)
+        doubted = await self._effects.doubt_all_sending(now + FIRST_LOOK_MS)
         if running or doubted:
             log.warning("recovered", tasks=len(running), effects_in_doubt=doubted)

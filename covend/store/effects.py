@@ -12,6 +12,7 @@ from covend.store.connection import Connection, one, rows
 from covend.store.rows import effect_of
 
 AFTER_ALL_IDS = "~"
+"""Sorts behind every id, so that the first page needs no query of its own."""
 
 
 def effect_rows(

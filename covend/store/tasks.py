@@ -26,12 +26,9 @@ from covend.core.model import (
 from covend.core.settings import Policy
 from covend.core.states import Outcome, TaskState
 from covend.store.connection import Answer, Ask, Connection, Script, one, rows
-from covend.store.effects import effect_rows
+from covend.store.effects import AFTER_ALL_IDS, effect_rows
 from covend.store.protocol import Move, Settlement, Started, TaskStory
 from covend.store.rows import attempt_of, effect_of, task_of
-
-AFTER_ALL_IDS = "~"
-"""Sorts behind every id, so that the first page needs no query of its own."""
 
 
 class StoredTasks:

@@ -8,8 +8,9 @@ route.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
+from types import MappingProxyType
 
 import orjson
 from aiohttp import web
@@ -19,6 +20,7 @@ from covend.core.intake import BODY_MAX, Headers, Refused, check_head, fold
 from covend.store.protocol import Accepted
 from covend.telemetry.logs import Log
 from covend.telemetry.metrics import OTHER, Metrics
+from covend.web.errors import problem
 
 Receive = Callable[[Headers, bytes], Awaitable[Accepted | Refused]]
 WEBHOOK = "/webhooks/github"
@@ -148,7 +150,9 @@ class PublicListener:
         return _TOO_LARGE if len(body) > BODY_MAX else bytes(body)
 
 
-_HEADERS = {"Content-Type": "application/json", "Server": "covend"}
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+_SERVER = {"Server": "covend"}
+_HEADERS = {"Content-Type": "application/json", **_SERVER}
 _TOO_LARGE = Refused(status=413, code="too_large", message="The body is larger than 25 MiB.")
 _INCOMPLETE = Refused(
     status=400, code="incomplete_body", message="The body did not arrive as a whole."
@@ -189,19 +193,18 @@ def _refusal(refused: Refused) -> web.Response:
 
 
 def _unavailable(code: str, message: str) -> web.Response:
-    answer = _problem(503, code, message)
-    answer.headers["Retry-After"] = str(RETRY_AFTER_S)
-    return answer
+    return _problem(503, code, message, {"Retry-After": str(RETRY_AFTER_S)})
 
 
 def _wrong_method(allowed: str) -> web.Response:
-    answer = _problem(405, "wrong_method", f"Only {allowed} is answered here.")
-    answer.headers["Allow"] = allowed
-    return answer
+    message = f"Only {allowed} is answered here."
+    return _problem(405, "wrong_method", message, {"Allow": allowed})
 
 
-def _problem(status: int, code: str, message: str) -> web.Response:
-    return _json(status, {"error": {"code": code, "message": message, "details": {}}})
+def _problem(
+    status: int, code: str, message: str, headers: Mapping[str, str] = NO_HEADERS
+) -> web.Response:
+    return problem(status, code, message, headers={**_SERVER, **headers})
 
 
 def _json(status: int, data: object) -> web.Response:
