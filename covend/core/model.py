@@ -1,6 +1,8 @@
 """The records that everything else speaks in: frozen, by keyword, without behaviour.
 
 Moments are integer milliseconds UTC and end in `_at`; durations are float seconds and end in `_s`.
+What every delivery makes anew is a `msgspec.Struct`, the rest are dataclasses: a frozen dataclass
+sets each field by a call of its own, which the event loop of a busy intake feels.
 """
 
 from __future__ import annotations
@@ -9,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NewType
+
+from msgspec import Struct
+from msgspec import field as struct_field
 
 from covend.core.states import DeliveryState, EffectState, Outcome, TaskState
 
@@ -105,8 +110,7 @@ class Envelope:
     whole: Json = field(default_factory=dict, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(Struct, frozen=True, kw_only=True):
     """What the work is about; `head_sha` is None where the payload does not tell it (see
     `Need.HEAD`).
     """
@@ -135,8 +139,7 @@ class Command:
     """`issue_comment`, `review` or `review_comment`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """A typed reading of a delivery. Any field may be empty: senders break their own schemas."""
 
     source: str
@@ -153,7 +156,7 @@ class Event:
     author: str | None = None
     association: str | None = None
     trust: Trust = Trust.NONE
-    subject: Subject = field(default_factory=Subject)
+    subject: Subject = Subject()
     labels: tuple[str, ...] = ()
     draft: bool | None = None
     fork: bool | None = None
@@ -166,7 +169,7 @@ class Event:
     command: Command | None = None
     paths: tuple[str, ...] | None = None
     """The changed paths where the payload tells all of them (a push); else see `Need.PATHS`."""
-    payload: Json = field(default_factory=dict)
+    payload: Json = struct_field(default_factory=dict)
 
     @property
     def full_name(self) -> str:

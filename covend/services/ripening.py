@@ -8,10 +8,11 @@ not tell is no permission. What merely cannot be looked up now waits, and the ta
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import anyio
+from msgspec.structs import replace
 
 from covend.core import intake
 from covend.core.errors import GitHubError, StoreError

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
+
 from covend.core.model import (
     Attempt,
     Claim,
@@ -34,8 +36,7 @@ from covend.core.settings import Policy
 from covend.core.states import DeliveryState, EffectState, TaskState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class Arrival(Struct, frozen=True, kw_only=True):
     """A delivery with its verdict, ready to be kept; `task_ids` has an id for each draft of the
     routing.
     """
@@ -48,8 +49,7 @@ class Arrival:
     task_ids: tuple[TaskId, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class Accepted(Struct, frozen=True, kw_only=True):
     """What the sender is told: the delivery is on disk, new or known."""
 
     delivery: DeliveryId

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import anyio
 import pytest
+from msgspec import structs
 
 from covend.core.errors import StoreBusyError
 from covend.core.model import Effect, EffectId, EffectKind, Moment
@@ -165,7 +166,7 @@ async def test_a_missing_permission_is_final_and_says_which(house: House) -> Non
 async def test_a_refusal_is_final_and_says_why(house: House) -> None:
     await adopt(house, CHECK)
     claim = await house.claimed()
-    gone = replace(claim.task, subject=replace(claim.task.subject, head_sha="0" * 40))
+    gone = replace(claim.task, subject=structs.replace(claim.task.subject, head_sha="0" * 40))
     await house.announce(replace(claim, task=gone))
     await house.publish()
     failed = await house.effect(CHECK)

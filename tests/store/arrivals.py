@@ -7,6 +7,8 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+from msgspec import structs
+
 from covend.core.ids import new_id
 from covend.core.model import DeliveryId, Envelope, Event, Subject, SubjectType, TaskId, Trust, Via
 from covend.core.policy import policy_of
@@ -47,7 +49,7 @@ def draft(**changes: object) -> TaskDraft:
             type=SubjectType.PULL_REQUEST, number=number, title="T", head_sha=f"{number:040x}"
         ),
     )
-    return replace(plain, **changes)  # type: ignore[arg-type]
+    return structs.replace(plain, **changes)
 
 
 def arrival(

@@ -9,8 +9,10 @@ delivery those of `Reason`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec.structs import replace
 
 from covend.core.model import Event, Need, Subject, SubjectType
 from covend.core.rules.clauses import Clause, judge, prepare_allow, prepare_when

@@ -5,14 +5,13 @@ Deciding returns these; the store keeps them, and `explain` prints the very same
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from covend.core.model import Command, Need, Subject, Trust
 from covend.core.states import DeliveryState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(Struct, frozen=True, kw_only=True):
     """What look-ups have found out beyond the payload; None means not looked up yet."""
 
     paths: tuple[str, ...] | None = None
@@ -25,8 +24,7 @@ class Known:
     permission: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClauseResult:
+class ClauseResult(Struct, frozen=True, kw_only=True):
     """What one `when` key (or `on`, or `allow`) said; `satisfied` is None while a look-up is
     missing.
     """
@@ -38,8 +36,7 @@ class ClauseResult:
     need: Need | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """What one rule said of an event, clause by clause; `explain` prints just this."""
 
     rule: str
@@ -48,8 +45,7 @@ class Verdict:
     clauses: tuple[ClauseResult, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskDraft:
+class TaskDraft(Struct, frozen=True, kw_only=True):
     """A task that a verdict asks for, before the store has decided whether its key is free."""
 
     rule: str
@@ -65,8 +61,7 @@ class TaskDraft:
     debounce_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Routing:
+class Routing(Struct, frozen=True, kw_only=True):
     """The answer of all rules to one event."""
 
     state: DeliveryState

@@ -9,7 +9,8 @@ https://docs.github.com/en/webhooks/webhook-events-and-payloads
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from covend.core.model import Command, Envelope, Event, Json, Subject, SubjectType
 from covend.core.rules import commands, facts
@@ -20,8 +21,7 @@ COMMITS_MAX = 2_048
 """GitHub cuts a push's list of commits there, and says nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Parts:
+class _Parts(Struct, frozen=True, kw_only=True):
     """A payload taken apart: the thing that the event is about, and who speaks in it."""
 
     payload: Json

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from covend.core.effects.diff import ChangedFile
 from covend.core.effects.marker import Marker, find

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from covend.core.model import Event, Need, Subject, SubjectType
 from covend.core.rules.clauses import (

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from jinja2 import TemplateSyntaxError
+from msgspec.structs import replace
 
 from covend.core.model import Command, DeliveryId, Event, Subject, SubjectType
 from covend.core.rules.keys import prepare_key

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
+from msgspec import structs
 
 from covend.core.effects.diff import ChangedFile
 from covend.core.effects.plan import plan_end, plan_start
@@ -120,7 +121,7 @@ class World:
         return self.end(EffectKind.REVIEW, how, files=files)
 
     def _subject(self) -> Any:
-        return replace(PULL, head_sha=self.till.live_pull(7).head_sha)
+        return structs.replace(PULL, head_sha=self.till.live_pull(7).head_sha)
 
 
 def effect(draft: EffectDraft) -> Effect:
