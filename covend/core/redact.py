@@ -1,43 +1,34 @@
 """Takes secrets out of text and out of streams: those that are known, and whatever has a secret's
 shape.
 
-Known secrets are found wherever they stand, also where two chunks meet; shapes within one line.
-What an agent encodes on purpose gets through: this keeps accidents out of logs, it is no boundary.
-
-Shapes: https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github
-and RFC 7468 for private keys.
+What comes out of a stream does not depend on where its chunks end, and takes time and memory in
+proportion to them, whatever they hold. An agent that hides a secret on purpose gets it through:
+this keeps accidents out of logs, it is no boundary.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
+from typing import Any
 
 import orjson
 
-MARK = b"[redacted]"
-SECRET_MIN = 6
-"""Bytes; a shorter secret would take common words out of every log."""
-HELD_MAX = 4096
-"""Bytes of an unfinished line that wait for their rest, so that a shape is seen whole."""
-_SHAPES: tuple[tuple[bytes, re.Pattern[bytes]], ...] = (
-    # Classic tokens are 40 characters; `ghs_APPID_JWT` has dots and dashes and about 520.
-    (b"gh", re.compile(rb"\bgh[pousr]_[A-Za-z0-9_.\-]{20,}")),
-    (b"github_pat_", re.compile(rb"\bgithub_pat_[A-Za-z0-9_]{20,}")),
-    (b"sk-", re.compile(rb"\bsk-[A-Za-z0-9_\-]{20,}")),
-    (b"earer ", re.compile(rb"(?<=[Bb]earer )[A-Za-z0-9._~+/\-]{8,}=*")),
-    (b"asic ", re.compile(rb"(?<=[Bb]asic )[A-Za-z0-9+/]{16,}=*")),
-)
-"""(what must stand there for the search to be worth it, the shape)"""
+from covend.core import private_keys, secret_shapes
+from covend.core.private_keys import KeyReader
+from covend.core.secret_forms import ENDS_WRAPPED, FORM_MAX, SECRET_MIN, Known
+from covend.core.spans import Span
 
-_KEY_BEGIN = re.compile(rb"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----")
-# Lines of base64, parted by line ends as they are or as JSON writes them. Anything else (a quote, a
-# sentence) ends the key, so that whoever only speaks of one is not silenced.
-_KEY_BODY = re.compile(
-    rb"(?:\s|\\[nr]|[A-Za-z0-9+/=]{16,}|[A-Za-z0-9+/=]{1,15}(?=[\r\n]|\\[nr]|-----END))*"
-)
-_KEY_WORD = re.compile(rb"(\s+|\\[nr])|[A-Za-z0-9+/=]+")
-_TOKEN_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.~+/=-\\"
+__all__ = ["HELD_MAX", "MARK", "SECRET_MIN", "Known", "Redactor", "redact"]
+
+MARK = b"[redacted]"
+HELD_MAX = 4096
+"""Bytes of what is not ended yet that wait for their rest, to be seen whole; twice as many while
+they come in drops.
+"""
+_SEEN_MAX = 128
+"""Bytes before a secret that tell whether it is one."""
+assert 3 * FORM_MAX + _SEEN_MAX < HELD_MAX
 
 
 def redact(text: str) -> str:
@@ -50,93 +41,111 @@ class Redactor:
     stream.
     """
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._known = _forms(secrets)
-        self._held = b""
-        self._is_in_key = False
+    def __init__(self, secrets: Iterable[str] | Known = ()) -> None:
+        """What is `Known` is shared: what it learns later is looked for from then on."""
+        self._known = secrets if isinstance(secrets, Known) else Known(secrets)
+        self._data = b""
+        """What waits, and before it a little of what was given already."""
+        self._at = 0
+        """Where in it begins what waits."""
+        self._spans: list[Span] = []
+        """Places found that do not end before it."""
+        self._marked = -1
+        """The end of the place that the last mark stands for."""
+        self._keys = KeyReader()
 
     def text(self, text: str) -> str:
         """Give one text without its secrets."""
-        return self.clean(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+        data = text.encode("utf-8", "replace")
+        return self.clean(data).decode("utf-8", "replace") if self._suspects(data) else text
 
     def clean(self, data: bytes) -> bytes:
-        """Give one whole piece of bytes without its secrets."""
-        for secret in self._known:
-            data = data.replace(secret, MARK)
-        return _keys_out(_shapes_out(data), is_in_key=False)[0]
+        """Give one whole piece of bytes without its secrets: what `feed` and `finish` give."""
+        if not self._suspects(data):
+            return data
+        stream = Redactor(self._known)
+        return stream.feed(data) + stream.finish()
+
+    def json(self, data: bytes) -> bytes:
+        """Give a JSON text without its secrets, however their characters were escaped; what is no
+        JSON is cleaned as any bytes.
+        """
+        try:
+            plain = orjson.dumps(orjson.loads(data))
+        except orjson.JSONDecodeError:
+            plain = data
+        return self.clean(plain)
+
+    def values(self, value: Any) -> Any:
+        """Give JSON values, nested a few hundred deep at most, without secrets in their texts."""
+        match value:
+            case str():
+                return self.text(value)
+            case Mapping():
+                return {self.text(name): self.values(each) for name, each in value.items()}
+            case list() | tuple():
+                return [self.values(each) for each in value]
+            case _:
+                return value
 
     def feed(self, chunk: bytes) -> bytes:
         """Take the stream's next chunk and give what is sure by now: whole lines at once."""
-        data = self._held + chunk
-        for secret in self._known:
-            data = data.replace(secret, MARK)
-        cut = len(data) - self._unsure(data)
-        self._held = data[cut:]
-        return self._emit(data[:cut])
+        data = self._data + chunk
+        if len(data) - self._at < 2 * HELD_MAX and b"\n" not in chunk:
+            self._data = data
+            return b""
+        return self._give(data, self._sure(data))
 
     def finish(self) -> bytes:
         """Give the rest of the stream."""
-        rest, self._held = self._held, b""
-        return self._emit(rest)
+        return self._give(self._data, len(self._data))
 
-    def _unsure(self, data: bytes) -> int:
-        """Count the bytes at the end that may yet turn out to be part of a secret."""
-        begun = max((_overlap(data, secret) for secret in self._known), default=0)
-        line = len(data) - data.rfind(b"\n") - 1
-        if line <= HELD_MAX:
-            return max(begun, line)
-        tail = data[-HELD_MAX:]
-        return max(begun, len(tail) - len(tail.rstrip(_TOKEN_LETTERS)))
+    def _suspects(self, data: bytes) -> bool:
+        return (
+            private_keys.suspects(data)
+            or secret_shapes.suspects(data)
+            or self._known.suspects(data)
+        )
 
-    def _emit(self, data: bytes) -> bytes:
-        clean = _shapes_out(data)
-        sure, self._is_in_key = _keys_out(clean, is_in_key=self._is_in_key)
-        return sure
+    def _sure(self, data: bytes) -> int:
+        """Say up to where nothing begins that what is to come could complete."""
+        enough = len(data) - HELD_MAX
+        at = data.rfind(b"\n", self._at) + 1
+        while at > max(enough, self._at) and ENDS_WRAPPED.match(data, at):
+            at = data.rfind(b"\n", self._at, at - 1) + 1
+        return max(at, enough, self._at)
 
+    def _give(self, data: bytes, end: int) -> bytes:
+        """Give what waits, up to `end`."""
+        start, self._at = self._at, end
+        found = [span.grown(data) for span in self._spans]
+        found += self._known.spans(data, start, end)
+        found += secret_shapes.spans(data, start, end)
+        if self._keys.is_within or private_keys.suspects(data):
+            found += self._keys.spans(data, start, end)
+        self._spans = [span for span in found if span.end > end or span.end == len(data)]
+        given = self._around(sorted(found, key=itemgetter(0)), data, start, end)
+        self._forget(data, max(0, end - _SEEN_MAX))
+        return given
 
-def _keys_out(data: bytes, *, is_in_key: bool) -> tuple[bytes, bool]:
-    """Take out the inside of private keys, and say whether the data ends within one."""
-    kept: list[bytes] = []
-    at = 0
-    while at < len(data):
-        if not is_in_key:
-            begin = _KEY_BEGIN.search(data, at)
-            end = begin.end() if begin else len(data)
-            kept.append(data[at:end])
-            at, is_in_key = end, begin is not None
-        body = _KEY_BODY.match(data, at) if is_in_key else None
-        if body is not None:
-            kept.append(_KEY_WORD.sub(lambda word: word[1] or MARK, body[0]))
-            at, is_in_key = body.end(), body.end() == len(data)
-    return b"".join(kept), is_in_key
+    def _around(self, spans: list[Span], data: bytes, start: int, end: int) -> bytes:
+        """Give what no span covers, and one mark for all that touch each other."""
+        kept: list[bytes] = []
+        at = max(start, self._marked)
+        for span in spans:
+            if span.start >= end:
+                break
+            if span.start > self._marked:
+                kept += (data[at : span.start], MARK)
+            self._marked = max(self._marked, span.end)
+            at = max(at, self._marked)
+        kept.append(data[at:end])
+        return b"".join(kept)
 
-
-def _shapes_out(data: bytes) -> bytes:
-    for hint, shape in _SHAPES:
-        if hint in data:
-            data = shape.sub(MARK, data)
-    return data
-
-
-def _forms(secrets: Iterable[str]) -> tuple[bytes, ...]:
-    """Give every form to look for, longest first: each line of a secret, plain and as in JSON."""
-    lines = {line.strip() for secret in secrets for line in secret.splitlines()}
-    plain = {line for line in lines if not line.startswith("-----")}
-    quoted = {orjson.dumps(line).decode()[1:-1] for line in plain}
-    encoded = {form.encode() for form in plain | quoted}
-    return tuple(
-        sorted((form for form in encoded if len(form) >= SECRET_MIN), key=len, reverse=True)
-    )
-
-
-def _overlap(data: bytes, secret: bytes) -> int:
-    """Give the length of the longest beginning of `secret` that `data` ends with, short of the
-    whole.
-    """
-    tail = data[-(len(secret) - 1) :]
-    at = tail.find(secret[:1])
-    while at >= 0:
-        if secret.startswith(tail[at:]):
-            return len(tail) - at
-        at = tail.find(secret[:1], at + 1)
-    return 0
+    def _forget(self, data: bytes, count: int) -> None:
+        """Drop bytes that were given, and count from there."""
+        self._data = data[count:]
+        self._at -= count
+        self._marked -= count
+        self._spans = [span.moved(count) for span in self._spans]
+        self._keys.move(count)
