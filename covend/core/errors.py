@@ -46,6 +46,12 @@ class ConflictError(UserError):
     code = "conflict"
 
 
+class AlreadyEndedError(ConflictError):
+    """The task has ended already: there is nothing to stop any more."""
+
+    code = "already_ended"
+
+
 class NotPermittedError(UserError):
     """The caller is not allowed to do this."""
 
@@ -118,6 +124,12 @@ class AgentError(OutsideError):
     code = "agent"
 
 
+class AgentShortageError(AgentError):
+    """This machine is out of something that a start needs: it may have it again."""
+
+    code = "agent_shortage"
+
+
 class AgentNotFoundError(AgentError):
     """The agent's program is not on its PATH, or cannot be executed."""
 
@@ -128,6 +140,18 @@ class AgentArgumentsError(AgentError):
     """The kernel takes no such arguments or environment."""
 
     code = "agent_arguments"
+
+
+class TreeNotEmptyError(AgentError):
+    """Processes of an agent outlive SIGKILL; `details["pids"]` names them."""
+
+    code = "tree_not_empty"
+
+
+class SandboxError(AgentError):
+    """The sandbox that an agent is configured for cannot be had."""
+
+    code = "sandbox"
 
 
 class InvalidResultError(AgentError):

@@ -86,6 +86,13 @@ class EffectKind(StrEnum):
     CALLBACK = "callback"
 
 
+class Mode(StrEnum):
+    """Whether an attempt began a conversation with its agent, or went on with one."""
+
+    FRESH = "fresh"
+    RESUME = "resume"
+
+
 class Phase(StrEnum):
     """The part of an attempt that is under way."""
 
@@ -234,6 +241,8 @@ class Task:
     error_code: str | None
     error_message: str | None
     cost_usd: float | None
+    cancel_requested_at: Moment | None = None
+    """When somebody wished a running task to be cancelled; it then ends so, whatever happens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,7 +273,7 @@ class Attempt:
     number: int
     agent: str
     node: str
-    mode: str
+    mode: Mode
     phase: Phase
     outcome: Outcome | None
     error_code: str | None
@@ -274,9 +283,15 @@ class Attempt:
     pid: int | None
     pid_started: int | None
     boot_id: str | None
+    cgroup: str | None
+    """Absolute path of the cgroup that holds its processes, where there is one."""
+    workspace: str | None
+    """The name of its directory, without a path."""
     started_at: Moment
     ended_at: Moment | None
     session: str | None
+    resumes: str | None
+    """The session it was asked to go on with; where `mode` is fresh, it could not."""
     usage: Usage
     log_bytes: int
 

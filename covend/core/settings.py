@@ -65,6 +65,13 @@ class Sandbox(StrEnum):
     CONTAINER = "container"
 
 
+class Engine(StrEnum):
+    """The container engines that covend can speak to, each by its command."""
+
+    DOCKER = "docker"
+    PODMAN = "podman"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """The public listener: webhooks and `/healthz`."""
@@ -94,6 +101,8 @@ class Retention:
     completed_s: float = 30 * DAY
     failed_s: float = 90 * DAY
     logs_s: float = 14 * DAY
+    workspaces_s: float = 3 * DAY
+    """Of failed attempts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +163,17 @@ class AgentLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """What a container is made of; `engine` None takes the one that is found.
+
+    An image is never pulled by covend: it must be there.
+    """
+
+    image: str
+    engine: Engine | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
     """A configured command that does the work."""
 
@@ -168,6 +188,9 @@ class Agent:
     env: tuple[str, ...] = ()
     limits: AgentLimits = field(default_factory=AgentLimits)
     sandbox: Sandbox = Sandbox.NONE
+    container: Container | None = None
+    readable: tuple[str, ...] = ()
+    """Absolute paths that a sandbox shows beside the system and the program, for reading."""
     user: str | None = None
     concurrency: int | None = None
     fallback: tuple[str, ...] = ()

@@ -184,5 +184,20 @@ def test_an_agent_can_never_be_let_through_to_the_daemons_own_variables() -> Non
     assert environment(greedy)["COVEND_TASK"] == "01task"
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY", "LISTEN_FDS", "WATCHDOG_PID", "COVEND_CONFIG"],
+)
+def test_what_was_meant_for_the_daemon_alone_reaches_no_agent(name: str) -> None:
+    greedy = Agent(name="x", command=("x",), env=(name,))
+    passed = environment_of(claim(), greedy, PLACES, DEADLINE, {**ENVIRON, name: "x"})
+    assert name not in passed
+
+
+@pytest.mark.parametrize("name", ["LD_LIBRARY_PATH", "GITHUB_TOKEN", "LC_ALL", "SSH_AUTH_SOCK"])
+def test_what_nobody_let_through_is_not_inherited(name: str) -> None:
+    assert name not in environment_of(claim(), AGENT, PLACES, DEADLINE, {**ENVIRON, name: "x"})
+
+
 def test_there_is_always_a_path() -> None:
     assert environment_of(claim(), AGENT, PLACES, DEADLINE, {})["PATH"]

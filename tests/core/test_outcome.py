@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from covend.core.contract.outcome import SUMMARY_MAX, Exit, StopReason, judge
+from covend.core.contract.outcome import SUMMARY_MAX, Exceeded, Exit, StopReason, judge
 from covend.core.errors import InvalidResultError
 from covend.core.model import Conclusion, Ending, Finding, Result, Usage
 from covend.core.presets.stream import Failure, StreamReport
-from covend.core.settings import Agent, Preset
+from covend.core.settings import Agent, Preset, Sandbox
 from covend.core.states import Outcome
 
 ANY = Agent(name="any", command=("run",))
@@ -194,6 +194,26 @@ def test_every_reason_to_stop_has_its_outcome() -> None:
     assert outcomes == set(Outcome) - {Outcome.SUCCEEDED, Outcome.FAILED}
 
 
+@pytest.mark.parametrize(
+    ("limit", "code"), [(Exceeded.MEMORY, "memory_limit"), (Exceeded.PIDS, "pids_limit")]
+)
+@pytest.mark.parametrize("result", [GOOD, INVALID, LATER, None])
+def test_a_hog_is_named_and_not_tried_again(
+    limit: Exceeded, code: str, result: Result | InvalidResultError | None
+) -> None:
+    hog = replace(ended(None, "SIGKILL"), exceeded=limit)
+    ending = judged(hog, result, SAID)
+    assert (ending.outcome, ending.error_code) == (Outcome.FAILED, code)
+    assert not ending.retryable
+    assert f"limits.{limit}" in (ending.error_message or "")
+    assert ending.result == Result(conclusion=Conclusion.FAILURE, session="s", usage=COST)
+
+
+def test_a_hog_that_was_stopped_meanwhile_counts_as_stopped() -> None:
+    hog = replace(ended(None, "SIGKILL"), exceeded=Exceeded.MEMORY)
+    assert judged(hog, stopped=StopReason.SUPERSEDED).outcome is Outcome.SUPERSEDED
+
+
 def test_without_a_result_file_the_end_of_the_output_is_the_summary() -> None:
     tail = "x" * SUMMARY_MAX + "the end\n"
     summary = judged(ended(), tail=tail).result.summary
@@ -241,3 +261,27 @@ def test_the_agents_own_code_stands_in_the_message_only() -> None:
 def test_the_exit_is_kept() -> None:
     assert judged(ended(3)).exit_code == 3
     assert judged(ended(None, "SIGKILL")).signal == "SIGKILL"
+
+
+BOXED = replace(ANY, sandbox=Sandbox.CONTAINER)
+
+
+def test_a_container_engine_that_failed_is_not_the_agents_fault() -> None:
+    ending = judged(ended(125), agent=BOXED, tail="docker: Cannot connect to the Docker daemon")
+    assert (ending.outcome, ending.error_code) == (Outcome.FAILED, "sandbox")
+    assert ending.retryable
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        judged(ended(125)),
+        judged(ended(126), agent=BOXED),
+        judged(ended(125), GOOD, agent=BOXED),
+        judged(ended(125), None, UNKNOWN, agent=BOXED),
+        judged(ended(125), agent=replace(BOXED, exit_codes={125: "error"})),
+    ],
+)
+def test_whoever_is_heard_of_has_failed_itself(ending: Ending) -> None:
+    assert ending.error_code != "sandbox"
+    assert not ending.retryable

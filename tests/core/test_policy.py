@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 
 from covend.core import policy
 from covend.core.model import EffectKind
-from covend.core.settings import Agent, AgentLimits, Checkout, Preset, Retry, Rule, Sandbox, When
+from covend.core.settings import (
+    Agent,
+    AgentLimits,
+    Checkout,
+    Container,
+    Engine,
+    Preset,
+    Retry,
+    Rule,
+    Sandbox,
+    When,
+)
 
 WORD = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 WORDS = st.lists(WORD, max_size=3).map(tuple)
@@ -49,6 +60,9 @@ AGENTS = st.builds(
         AgentLimits, memory_bytes=st.none() | st.integers(1, 1 << 40), cpus=st.none() | SECONDS
     ),
     sandbox=st.sampled_from(Sandbox),
+    container=st.none()
+    | st.builds(Container, image=WORD, engine=st.none() | st.sampled_from(Engine)),
+    readable=st.lists(WORD, max_size=2).map(tuple),
     retry=st.builds(Retry, attempts=st.integers(1, 9), base_s=SECONDS),
     exit_codes=st.dictionaries(
         st.integers(0, 255), st.sampled_from(["retry", "neutral"]), max_size=3

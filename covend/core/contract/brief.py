@@ -20,6 +20,8 @@ CONTRACT = 1
 INHERITED = ("PATH", "HOME", "LANG", "TZ")
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 OWN_PREFIX = "COVEND_"
+_SUPERVISORS = ("NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY", "INVOCATION_ID", "JOURNAL_STREAM")
+_SUPERVISORS_PREFIXES = ("LISTEN_", "WATCHDOG_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,21 +75,33 @@ def environment_of(
     and its task.
 
     What the operator lets through (`agent.env`) wins over a tool's switch of the same name; neither
-    can take the place of a COVEND_ variable. Nothing else is inherited: least of all what a
-    supervisor meant for the daemon alone (NOTIFY_SOCKET, LISTEN_FDS, CREDENTIALS_DIRECTORY ...).
+    can take the place of a COVEND_ variable. Nothing else is inherited, and what a supervisor meant
+    for the daemon alone not even where `agent.env` names it.
     """
-    allowed = (name for name in (*INHERITED, *agent.env) if not name.startswith(OWN_PREFIX))
+    allowed = (name for name in (*INHERITED, *agent.env) if not is_reserved(name))
     return {
         "PATH": DEFAULT_PATH,
         **PRESETS[agent.preset].environment,
         **{name: environ[name] for name in allowed if name in environ},
-        "COVEND_TASK": claim.task.id,
-        "COVEND_ATTEMPT": str(claim.attempt),
+        **marks_of(claim),
         "COVEND_BRIEF": str(places.brief),
         "COVEND_RESULT": str(places.result),
         "COVEND_WORKSPACE": str(places.workspace),
         "COVEND_DEADLINE": str(deadline // 1000),
     }
+
+
+def is_reserved(name: str) -> bool:
+    """Say whether a variable is covend's own or its supervisor's: no agent gets it.
+
+    https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html#Environment%20Variables%20in%20Spawned%20Processes
+    """
+    return name in _SUPERVISORS or name.startswith((OWN_PREFIX, *_SUPERVISORS_PREFIXES))
+
+
+def marks_of(claim: Claim) -> dict[str, str]:
+    """Give the variables by which a process is known to be of an attempt."""
+    return {"COVEND_TASK": claim.task.id, "COVEND_ATTEMPT": str(claim.attempt)}
 
 
 def without_credentials(url: str | None) -> str | None:

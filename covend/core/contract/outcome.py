@@ -16,13 +16,17 @@ from covend.core.errors import InvalidResultError
 from covend.core.model import Conclusion, Ending, Result, Usage
 from covend.core.presets import PRESETS
 from covend.core.presets.stream import MESSAGE_MAX, PASSING, StreamReport
-from covend.core.settings import Agent
+from covend.core.settings import Agent, Sandbox
 from covend.core.states import Outcome
 
 _Number = TypeVar("_Number", int, float)
 
 EXIT_TRY_AGAIN = 75
 """EX_TEMPFAIL of sysexits.h: the agent asks for a retry."""
+EXIT_ENGINE = 125
+"""docker and podman themselves failed, and nothing of the agent has run
+(https://docs.docker.com/engine/containers/run/#exit-status).
+"""
 SUMMARY_MAX = 16 << 10
 """Characters of standard output that make the summary where there is no result file."""
 
@@ -38,20 +42,32 @@ class StopReason(StrEnum):
     LOST = "lost"
 
 
+class Exceeded(StrEnum):
+    """Which limit an agent's processes were over, all of them together."""
+
+    MEMORY = "memory"
+    PIDS = "pids"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
     """How an agent's process ended: by `code` or by `signal` (a name as SIGTERM), and whether we
     made it.
 
     Both are None where the kernel has not let it go even after SIGKILL. `start_ticks` tells this
-    process from a later one with the same pid.
+    process from a later one with the same pid. `exceeded` says for which limit it was killed.
+    `left_behind` counts the processes that outlived it and were killed after it; `unended` names
+    those that not even that could end: what they work in must stay.
     """
 
     code: int | None = None
     signal: str | None = None
     stopped: StopReason | None = None
+    exceeded: Exceeded | None = None
     pid: int
     start_ticks: int
+    left_behind: int = 0
+    unended: tuple[int, ...] = ()
 
 
 class _Word(StrEnum):
@@ -74,6 +90,13 @@ _STOPPED: dict[StopReason, tuple[Outcome, str, bool]] = {
     StopReason.LOST: (Outcome.LOST, "the lease on the task ran out", True),
 }
 
+_EXCEEDED: dict[Exceeded, tuple[str, str]] = {
+    Exceeded.MEMORY: ("memory_limit", "the agent used more memory than its `limits.memory`"),
+    Exceeded.PIDS: ("pids_limit", "the agent had more processes than its `limits.pids`"),
+}
+
+_ENGINE_FAILED = "the container engine failed; the attempt's log says why"
+
 
 def judge(  # noqa: PLR0911 (one return for each row of the table)
     exit_: Exit,
@@ -87,14 +110,19 @@ def judge(  # noqa: PLR0911 (one return for each row of the table)
     """Give the ending; `tail` is the last of standard output, `stopped` goes before
     `exit_.stopped`.
 
-    `error_code` is one of a fixed set: the outcome of a stop, `invalid_result`, `agent_error` (the
-    agent said so itself: its own code stands at the head of `error_message`), `exit_code`,
-    `signal`, `try_again`, or the class of the tool's failure.
+    `error_code` is one of a fixed set: the outcome of a stop, `memory_limit`, `pids_limit`,
+    `invalid_result`, `agent_error` (the agent said so itself: its own code stands at the head of
+    `error_message`), `exit_code`, `signal`, `try_again`, `sandbox` (the container's engine failed),
+    or the class of the tool's failure.
     """
     reason = stopped or exit_.stopped
     if reason is not None:
         return _stopped(reason, exit_, stream)
+    if exit_.exceeded is not None:
+        return _exceeded(exit_.exceeded, exit_, stream)
     answer = _answer(result, stream, tail)
+    if _is_the_engines(exit_, result, stream, agent):
+        return _failed(exit_, answer, "sandbox", _ENGINE_FAILED, retryable=True)
     word = _word_of(exit_, agent)
     if word is _Word.RETRY:
         return _failed(exit_, answer, "try_again", _asked(answer), retryable=True)
@@ -132,6 +160,12 @@ def _stopped(reason: StopReason, exit_: Exit, stream: StreamReport | None) -> En
     )
 
 
+def _exceeded(limit: Exceeded, exit_: Exit, stream: StreamReport | None) -> Ending:
+    """Drop the result of a hog, but never what it has cost; once more would end the same."""
+    code, message = _EXCEEDED[limit]
+    return _failed(exit_, _with_stream(Result(), stream), code, message)
+
+
 def _answer(
     result: Result | InvalidResultError | None, stream: StreamReport | None, tail: str
 ) -> Result:
@@ -160,6 +194,18 @@ def _with_stream(result: Result, stream: StreamReport | None) -> Result:
 
 def _first(one: _Number | None, other: _Number | None) -> _Number | None:
     return other if one is None else one
+
+
+def _is_the_engines(
+    exit_: Exit,
+    result: Result | InvalidResultError | None,
+    stream: StreamReport | None,
+    agent: Agent,
+) -> bool:
+    """Say whether the sandbox failed, and not the agent, of which nothing was heard."""
+    if agent.sandbox is not Sandbox.CONTAINER or EXIT_ENGINE in agent.exit_codes:
+        return False
+    return exit_.code == EXIT_ENGINE and result is None and stream is None
 
 
 def _broken(

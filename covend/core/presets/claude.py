@@ -7,8 +7,10 @@ lines.
 
 Seen with 2.1.197: exit codes tell little (1 for nearly everything, also 0 for a command it does not
 know), so the `result` line's `is_error` decides; its `subtype` says success even of API errors.
-`usage` has been wrong, `modelUsage` has not. It refuses to bypass permissions as root, so no flag
-here does; and it resumes a session only in the same directory and HOME.
+`usage` has been wrong, `modelUsage` has not. What it says in the model's name without asking it (an
+error, the answer to a command of its own) has the model `<synthetic>`. It refuses to bypass
+permissions as root, so no flag here does. It resumes a session only in the same directory and HOME,
+and then counts the attempt's own tokens and cost alone.
 """
 
 from __future__ import annotations
@@ -20,14 +22,17 @@ from typing import Any
 
 from covend.core.model import Usage
 from covend.core.presets.stream import (
+    COUNT_MAX,
     MESSAGE_MAX,
     Failure,
     StreamReport,
     Tool,
     Words,
+    amount,
     count,
     decode,
     is_bare,
+    is_uuid,
     mapping,
     substituted,
     text,
@@ -73,7 +78,8 @@ def argv(agent: Agent, words: Words) -> tuple[str, ...]:
     flags += ["--add-dir", str(exchange), "--allowedTools", ",".join(allowed)]
     model = words.model or agent.model
     flags += ["--model", model] if model else []
-    flags += ["--resume", words.session] if words.session else []
+    if words.session and is_uuid(words.session):
+        flags += ["--resume", words.session]
     return (*agent.command, *flags)
 
 
@@ -83,42 +89,54 @@ class ClaudeReader:
     def __init__(self) -> None:
         self._is_stream = False
         self._session: str | None = None
-        self._progress = 0
+        self._answers = _Answers()
+        self._items = 0
         self._error: str | None = None
         self._result: Mapping[str, Any] | None = None
 
-    def feed(self, line: str) -> None:
+    def feed(self, line: str) -> bool:
         event = decode(line)
-        if event is None:
-            return
-        match event.get("type"):
-            case "assistant":
-                self._progress += 1
-                self._error = text(event.get("error")) or self._error
-            case "user":
-                self._progress += 1
-            case "result":
-                self._result = event
-            case "system":
-                pass
-            case _:
-                return
+        kind = text(event.get("type")) if event else None
+        if event is None or kind not in _KINDS:
+            return not self._is_stream
         self._is_stream = True
         self._session = text(event.get("session_id")) or self._session
+        match kind:
+            case "assistant":
+                return self._take_message(event)
+            case "user":
+                self._items += 1
+                return True
+            case "result":
+                self._result = event
+                return True
+            case "stream_event":
+                return mapping(event.get("event")).get("type") != "ping"
+            case _:
+                return event.get("subtype") == "compact_boundary"
 
     def report(self) -> StreamReport | None:
         if not self._is_stream:
             return None
-        result = self._result or {}
-        failure = self._failure()
+        result, failure = self._result or {}, self._failure()
         return StreamReport(
             session=self._session,
-            usage=_usage(result),
+            usage=_usage(result) if result else self._answers.usage,
             final_text=text(result.get("result")) if failure is None else None,
             error_code=failure,
             error_message=_message(result) if failure else None,
-            progress_count=self._progress,
+            turn_count=self._answers.count,
+            item_count=self._items,
         )
+
+    def _take_message(self, event: Mapping[str, Any]) -> bool:
+        self._error = text(event.get("error")) or self._error
+        message = mapping(event.get("message"))
+        if message.get("model") == "<synthetic>":
+            return False
+        self._items += 1
+        self._answers.take(message)
+        return True
 
     def _failure(self) -> Failure | None:
         if self._result is None:
@@ -129,11 +147,50 @@ class ClaudeReader:
         return None if count(self._result.get("num_turns")) else Failure.NO_MODEL_CALL
 
 
+_KINDS = frozenset({"system", "assistant", "user", "result", "stream_event"})
+ANSWERS_OPEN_MAX = 64
+"""How many answers may be told piece by piece at once: agents within the agent run side by side."""
+
+
+class _Answers:
+    """The model's answers so far; each piece of one is a line with the usage of the whole."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._open: dict[str, tuple[int, int]] = {}
+        self._input_tokens = 0
+        self._output_tokens = 0
+
+    @property
+    def usage(self) -> Usage:
+        """Give at least what was used: output is told as it stood when an answer began."""
+        if not self.count:
+            return Usage()
+        return Usage(
+            input_tokens=min(self._input_tokens, COUNT_MAX),
+            output_tokens=min(self._output_tokens, COUNT_MAX),
+        )
+
+    def take(self, message: Mapping[str, Any]) -> None:
+        usage, answer = mapping(message.get("usage")), text(message.get("id")) or ""
+        if answer not in self._open:
+            self.count += 1
+        was_input, was_output = self._open.pop(answer, (0, 0))
+        now = _tokens(usage, _MESSAGE_INPUT), count(usage.get("output_tokens"))
+        self._open[answer] = now
+        self._input_tokens += now[0] - was_input
+        self._output_tokens += now[1] - was_output
+        if len(self._open) > ANSWERS_OPEN_MAX:
+            del self._open[next(iter(self._open))]
+
+
 _BY_SUBTYPE = {
     "error_max_turns": Failure.MAX_TURNS,
     "error_max_budget_usd": Failure.BUDGET,
 }
 _BY_STATUS = {
+    400: Failure.INVALID_REQUEST,
+    413: Failure.INVALID_REQUEST,
     401: Failure.AUTHENTICATION,
     403: Failure.AUTHENTICATION,
     429: Failure.RATE_LIMITED,
@@ -142,6 +199,7 @@ _BY_STATUS = {
 _BY_ERROR = {
     "authentication_failed": Failure.AUTHENTICATION,
     "billing_error": Failure.BUDGET,
+    "invalid_request": Failure.INVALID_REQUEST,
     "rate_limit": Failure.RATE_LIMITED,
     "overloaded": Failure.OVERLOADED,
     "model_not_found": Failure.MODEL_UNKNOWN,
@@ -150,7 +208,7 @@ _BY_ERROR = {
 
 def _classify(result: Mapping[str, Any], error: str | None) -> Failure:
     known = (
-        _BY_SUBTYPE.get(result.get("subtype") or "")
+        _BY_SUBTYPE.get(text(result.get("subtype")) or "")
         or _BY_ERROR.get(error or "")
         or _BY_STATUS.get(count(result.get("api_error_status")))
     )
@@ -175,21 +233,28 @@ def _message(result: Mapping[str, Any]) -> str:
 
 def _usage(result: Mapping[str, Any]) -> Usage:
     models = [mapping(item) for item in mapping(result.get("modelUsage")).values()]
-    if not result:
-        return Usage()
-    cost = result.get("total_cost_usd")
     return Usage(
-        input_tokens=count(*(_input_tokens(item) for item in models)),
+        input_tokens=count(*(_tokens(item, _MODEL_INPUT) for item in models)),
         output_tokens=count(*(item.get("outputTokens") for item in models)),
-        cost_usd=float(cost) if isinstance(cost, int | float) else None,
+        cost_usd=amount(result.get("total_cost_usd")),
     )
 
 
-def _input_tokens(model: Mapping[str, Any]) -> int:
-    # Cached tokens stand apart here; codex counts them in.
-    names = ("inputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
-    return count(*(model.get(name) for name in names))
+# Cached tokens stand apart here; codex counts them in.
+_MODEL_INPUT = ("inputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
+_MESSAGE_INPUT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
-TOOL = Tool(argv=argv, reader=ClaudeReader, environment=ENVIRONMENT, stop_signal="SIGINT")
+def _tokens(usage: Mapping[str, Any], names: tuple[str, ...]) -> int:
+    return count(*(usage.get(name) for name in names))
+
+
+TOOL = Tool(
+    argv=argv,
+    reader=ClaudeReader,
+    environment=ENVIRONMENT,
+    stop_signal="SIGINT",
+    progress_by_events=True,
+    can_resume=True,
+)
 """SIGINT, because it then stops its own tools and still writes its `result` line with the cost."""

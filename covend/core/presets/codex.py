@@ -6,7 +6,8 @@
 Seen with 0.169.0: it has no cost and no model in its stream; `turn.failed` has a message and no
 code; without network it never gives up and keeps printing; its sandbox `workspace-write` leaves
 `.git` read-only, so it cannot commit there; `exec resume` of something that is no UUID silently
-starts a new thread, and after a resume the usage is the whole thread's.
+starts a new thread, of a UUID that it does not know exits 1 without any event; and after a resume
+the usage is the whole thread's.
 """
 
 from __future__ import annotations
@@ -26,13 +27,12 @@ from covend.core.presets.stream import (
     count,
     decode,
     is_bare,
+    is_uuid,
     mapping,
     substituted,
     text,
 )
 from covend.core.settings import Agent
-
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def argv(agent: Agent, words: Words) -> tuple[str, ...]:
@@ -40,7 +40,7 @@ def argv(agent: Agent, words: Words) -> tuple[str, ...]:
     input.
 
     The sandbox writes to the workspace and /tmp, and through `--add-dir` to the result's directory
-    (seen so); all else is read-only.
+    (seen so); all else is read-only. All flags stand before `resume`, which itself knows few.
     """
     if not is_bare(agent):
         return substituted(agent.command, words)
@@ -49,7 +49,7 @@ def argv(agent: Agent, words: Words) -> tuple[str, ...]:
     flags += ["--add-dir", str(PurePath(words.result).parent)]
     model = words.model or agent.model
     flags += ["-m", model] if model else []
-    if words.session and _UUID.fullmatch(words.session):
+    if words.session and is_uuid(words.session):
         flags += ["resume", words.session]
     return (*agent.command, *flags, "-")
 
@@ -60,35 +60,21 @@ class CodexReader:
     def __init__(self) -> None:
         self._is_stream = False
         self._session: str | None = None
-        self._progress = 0
+        self._turns = 0
+        self._items = 0
         self._final: str | None = None
         self._usage = Usage()
         self._is_completed = False
         self._failed: str | None = None
         self._complaint: str | None = None
 
-    def feed(self, line: str) -> None:
+    def feed(self, line: str) -> bool:
         event = decode(line)
-        if event is None:
-            return
-        match event.get("type"):
-            case "thread.started":
-                self._session = text(event.get("thread_id"))
-            case "turn.started":
-                self._progress += 1
-                self._is_completed, self._failed = False, None
-            case "item.started" | "item.updated" | "item.completed":
-                self._take_item(mapping(event.get("item")))
-            case "turn.completed":
-                self._is_completed, self._usage = True, _usage(mapping(event.get("usage")))
-            case "turn.failed":
-                message = text(mapping(event.get("error")).get("message"))
-                self._failed = message or "the turn failed"
-            case "error":
-                self._complaint = text(event.get("message"))
-            case _:
-                return
+        kind = text(event.get("type")) if event else None
+        if event is None or kind not in _KINDS:
+            return not self._is_stream
         self._is_stream = True
+        return self._take(kind, event)
 
     def report(self) -> StreamReport | None:
         if not self._is_stream:
@@ -100,18 +86,40 @@ class CodexReader:
             final_text=self._final if failure is None else None,
             error_code=failure,
             error_message=message[:MESSAGE_MAX] if message else None,
-            progress_count=self._progress,
+            turn_count=self._turns,
+            item_count=self._items,
         )
 
-    def _take_item(self, item: Mapping[str, Any]) -> None:
+    def _take(self, kind: str | None, event: Mapping[str, Any]) -> bool:
+        match kind:
+            case "turn.started":
+                self._turns += 1
+                self._is_completed, self._failed = False, None
+                return True
+            case "turn.completed":
+                self._is_completed, self._usage = True, _usage(mapping(event.get("usage")))
+                return True
+            case "item.started" | "item.updated" | "item.completed":
+                return self._take_item(mapping(event.get("item")))
+            case "thread.started":
+                self._session = text(event.get("thread_id"))
+            case "turn.failed":
+                message = text(mapping(event.get("error")).get("message"))
+                self._failed = message or "the turn failed"
+            case _:
+                self._complaint = text(event.get("message"))
+        return False
+
+    def _take_item(self, item: Mapping[str, Any]) -> bool:
         # Items of type `error` are warnings (an unknown model's metadata), neither failure nor
         # progress.
         if item.get("type") == "error":
-            return
-        self._progress += 1
+            return False
+        self._items += 1
         self._complaint = None
         if item.get("type") == "agent_message":
             self._final = text(item.get("text")) or self._final
+        return True
 
     def _failure(self) -> tuple[Failure | None, str | None]:
         if self._failed is not None:
@@ -123,6 +131,13 @@ class CodexReader:
         return Failure.INCOMPLETE, "the stream ended within a turn"
 
 
+_KINDS = frozenset(
+    {
+        *("thread.started", "turn.started", "turn.completed", "turn.failed"),
+        *("item.started", "item.updated", "item.completed", "error"),
+    },
+)
+
 _CLASSES = (
     (Failure.AUTHENTICATION, r"\b40[13]\b|unauthorized|forbidden|api key"),
     (Failure.BUDGET, r"quota|billing|usage limit"),
@@ -130,6 +145,8 @@ _CLASSES = (
     (Failure.OVERLOADED, r"high demand|overloaded|\b503\b|\b529\b"),
     (Failure.NETWORK, r"waiting for network|error sending request|connection failed|timed? ?out"),
     (Failure.MODEL_UNKNOWN, r"model.*(does not exist|not found|not supported)|model_not_found"),
+    (Failure.SESSION_UNKNOWN, r"no rollout found|(thread|conversation) not found"),
+    (Failure.INVALID_REQUEST, r"\b400\b|\b413\b|invalid_request|context window"),
     (Failure.REFUSED, r"content policy|flagged|refus"),
 )
 """It gives no codes, so the message has to do; the first that matches."""
@@ -149,5 +166,12 @@ def _usage(usage: Mapping[str, Any]) -> Usage:
     )
 
 
-TOOL = Tool(argv=argv, reader=CodexReader, stop_signal="SIGINT")
+TOOL = Tool(
+    argv=argv,
+    reader=CodexReader,
+    stop_signal="SIGINT",
+    progress_by_events=True,
+    can_resume=True,
+    counts_whole_session=True,
+)
 """SIGINT, because it then ends its tools too: they have sessions of their own."""

@@ -12,10 +12,10 @@ def argv(agent: Agent, words: Words) -> tuple[str, ...]:
 
 
 class PlainReader:
-    """Reads nothing out of any line."""
+    """Reads nothing out of any line: each is progress."""
 
-    def feed(self, line: str) -> None:
-        pass
+    def feed(self, line: str) -> bool:  # noqa: ARG002  as every reader
+        return True
 
     def report(self) -> StreamReport | None:
         return None

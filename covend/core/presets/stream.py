@@ -6,10 +6,12 @@ Knows no tool; what is known of one stands in that tool's own file.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import orjson
 
@@ -22,6 +24,11 @@ COUNT_MAX = 2**53
 """As in the result's contract: what a tool counts beyond it is a mistake, and no store takes it."""
 
 
+COST_MAX = 1e9
+"""USD, as in the result's contract."""
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
 class Failure(StrEnum):
     """Why a tool says that it failed: the few classes that all tools' own codes fold into."""
 
@@ -29,6 +36,7 @@ class Failure(StrEnum):
     RATE_LIMITED = "rate_limited"
     OVERLOADED = "overloaded"
     API_ERROR = "api_error"
+    INVALID_REQUEST = "invalid_request"
     NETWORK = "network"
     MODEL_UNKNOWN = "model_unknown"
     BUDGET = "budget"
@@ -46,30 +54,40 @@ PASSING = frozenset({Failure.RATE_LIMITED, Failure.OVERLOADED, Failure.API_ERROR
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamReport:
-    """What a tool's own event stream told; `error_code` is None where the tool says it has
-    succeeded.
+    """What a tool's own event stream told so far; `error_code` is None where the tool says it has
+    succeeded, and `Failure.INCOMPLETE` while it has not ended.
     """
 
     session: str | None = None
     usage: Usage = field(default_factory=Usage)
+    """Before the end at least this much, as far as the tool says anything by then."""
     final_text: str | None = None
     error_code: Failure | None = None
     error_message: str | None = None
-    progress_count: int = 0
-    """Turns, items and messages so far: it grows while the tool gets on, and not while it retries.
-    """
+    turn_count: int = 0
+    """Turns of the conversation that were begun, by its tool's own notion of one."""
+    item_count: int = 0
+    """Messages of the model, calls of tools and their results: what a retry adds nothing to."""
 
 
 class Reader(Protocol):
-    """Reads one attempt's standard output, line by line; keeps a bounded part of it."""
+    """Reads one attempt's standard output, line by line; keeps a bounded part of it, and raises
+    for no line.
+    """
 
-    def feed(self, line: str) -> None:
-        """Take one line without its newline; what is no event that is known is passed over."""
+    def feed(self, line: str) -> bool:
+        """Take one line without its newline, and say whether the tool got on.
+
+        It does by each of its own items and turns, not by retries and heartbeats; what is no event
+        that is known is passed over. As long as no line was an event, each line is progress.
+        """
+        ...
 
     def report(self) -> StreamReport | None:
-        """Give what is known so far; None where no line was an event, so that the output is plain
-        text.
+        """Give what is known so far, at little cost; None where no line was an event, so that the
+        output is plain text.
         """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +116,12 @@ class Tool:
     """As `Agent.exit_codes`, which goes first."""
     stop_signal: str = "SIGTERM"
     """The default of `Agent.stop_signal`."""
+    progress_by_events: bool = False
+    """Whether a reader tells progress from mere output; else any output is progress."""
+    can_resume: bool = False
+    """Whether the bare tool goes on with the session in `Words.session`, where that is a UUID."""
+    counts_whole_session: bool = False
+    """Whether its usage after a resume is that of the whole session, not of the attempt."""
 
 
 def substituted(command: tuple[str, ...], words: Words) -> tuple[str, ...]:
@@ -125,6 +149,11 @@ def is_bare(agent: Agent) -> bool:
     return len(agent.command) == 1
 
 
+def is_uuid(text: str) -> bool:
+    """Say whether a session's id has the shape that claude and codex give it."""
+    return _UUID.fullmatch(text) is not None
+
+
 def decode(line: str) -> Mapping[str, Any] | None:
     """Read a line as a JSON object, or None."""
     if not line.startswith("{"):
@@ -132,8 +161,23 @@ def decode(line: str) -> Mapping[str, Any] | None:
     try:
         event = orjson.loads(line.encode("utf-8", "replace"))
     except orjson.JSONDecodeError:
-        return None
+        event = _decode_leniently(line)
     return event if isinstance(event, dict) else None
+
+
+def _decode_leniently(line: str) -> Any:
+    # A tool that cuts a text within a pair of surrogates writes half of it, which orjson refuses.
+    if "\\ud" not in line.lower():
+        return None
+    try:
+        return json.loads(line, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refuse(constant: str) -> NoReturn:
+    message = f"{constant} is no JSON"
+    raise ValueError(message)
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -143,7 +187,9 @@ def mapping(value: Any) -> Mapping[str, Any]:
 
 def text(value: Any) -> str | None:
     """Give the text that stands there, or None for an empty one and for anything else."""
-    return value if isinstance(value, str) and value else None
+    if not isinstance(value, str) or not value:
+        return None
+    return value.encode("utf-8", "replace").decode()
 
 
 def count(*values: Any) -> int:
@@ -153,3 +199,10 @@ def count(*values: Any) -> int:
 
 def _count(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def amount(value: Any) -> float | None:
+    """Give the sum of money that stands there, from 0 to `COST_MAX`, or None."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if 0 <= value <= COST_MAX else None
