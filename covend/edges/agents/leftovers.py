@@ -1,67 +1,88 @@
-"""Tells what a former daemon left running from a stranger with the same pid, and ends it; refuses
-to guess.
-
-A pid alone means nothing: with the moment the process started (in clock ticks since boot) and the
-boot's id it names one process. Source: proc(5), `/proc/PID/stat` field 22.
+"""Ends what the attempts of a former daemon left running; refuses a pid that has come to mean
+another process, and a cgroup that cannot be one of covend's.
 """
 
 from __future__ import annotations
 
-import os
-import select
-import signal
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import dataclass
 
-KILL_WAIT_S = 5.0
-_START_TIME = 22
-_FIRST_AFTER_NAME = 3
-
-
-def boot_id() -> str:
-    """Give the id of the machine's current boot."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+from covend.edges import children
+from covend.edges.agents.cgroup import Place
+from covend.edges.agents.ending import Sight, end_all, end_group, in_groups
+from covend.edges.agents.group import Group
+from covend.edges.agents.walk import Walk
+from covend.edges.proc import boot_id, read
 
 
-def start_ticks(pid: int) -> int | None:
-    """Give the moment a process started, in clock ticks since boot, or None where there is none."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    # The second field is the program's name, which may hold spaces and parentheses.
-    fields = stat.rpartition(b")")[2].split()
-    return int(fields[_START_TIME - _FIRST_AFTER_NAME])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """What was written down of an attempt; None where it did not get that far."""
+
+    task: str
+    attempt: int
+    pid: int | None = None
+    ticks: int | None = None
+    boot_id: str | None = None
+    cgroup: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Of its tree."""
+        return f"{self.task}-{self.attempt}"
 
 
-def end_leftover(pid: int, ticks: int, boot: str) -> bool:
-    """Kill the group of the agent that was recorded with these three, if it is still that one;
-    blocks briefly.
+def end_left(leftovers: Sequence[Leftover], place: Place | None, busy: Collection[str]) -> int:
+    """Kill them all together, with all else in the place, and say how many processes that were;
+    blocks. The trees that are `busy`, by name, are this daemon's own and left alone.
 
-    Gives True where it was killed, False where it was gone or is another process by now.
+    Raises TreeNotEmptyError with the pids that the kernel does not let go.
     """
-    if boot != boot_id():
-        return False
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return False
-    try:
-        return _end(pid, pidfd, ticks)
-    finally:
-        os.close(pidfd)
+    wanted = [leftover for leftover in leftovers if leftover.name not in busy]
+    groups = _groups(wanted, place, busy)
+    walks = [_walk(leftover) for leftover in wanted]
+
+    def look() -> Sight:
+        survey = children.survey()
+        found = in_groups(groups, survey)
+        for walk in walks:
+            found |= walk.find(survey)
+        return Sight(survey=survey, members=found)
+
+    survey = look().survey  # before parents die, by whom others are found
+    count = sum(end_group(group, survey) for group in groups)
+    count += end_all(look)
+    for group in groups:
+        with suppress(OSError):
+            group.remove()
+    return count
 
 
-def _end(pid: int, pidfd: int, ticks: int) -> bool:
-    # Looked at after the pidfd is open: from here on the pid cannot come to mean another process
-    # unseen.
-    if start_ticks(pid) != ticks:
-        return False
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
-    with suppress(ProcessLookupError):
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    poll.poll(KILL_WAIT_S * 1000)
-    return True
+def _groups(
+    leftovers: Sequence[Leftover], place: Place | None, busy: Collection[str]
+) -> list[Group]:
+    """Give what was written down and what lies there, each once."""
+    if place is None:
+        return []
+    found = [*_recorded(leftovers, place), *place.groups()]
+    return list({group.path: group for group in found if group.path.name not in busy}.values())
+
+
+def _recorded(leftovers: Sequence[Leftover], place: Place) -> Iterator[Group]:
+    boot = boot_id()
+    for leftover in leftovers:
+        if leftover.cgroup is not None and leftover.boot_id == boot:
+            group = place.recorded(leftover.cgroup)
+            if group is not None:
+                yield group
+
+
+def _walk(leftover: Leftover) -> Walk:
+    walk = Walk(leftover.task, leftover.attempt)
+    if leftover.pid is None or leftover.boot_id != boot_id():
+        return walk
+    process = read(leftover.pid)
+    if process is not None and process.ticks == leftover.ticks:
+        walk.adopt(process)
+    return walk
