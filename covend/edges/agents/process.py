@@ -1,189 +1,190 @@
-"""Runs one agent: start, feed, wait, deadline, and always an end; leaves neither zombie nor group
-behind.
+"""Runs one agent: start, gate, feed, watch, deadline, and always an end; leaves no process behind.
 
-The environment is exactly what it is given. Processes that leave the agent's process group (double
-fork and setsid) are not followed here. Started with `Popen` in a thread and awaited through a
-pidfd, because that holds the event loop up least.
+Every way out is one path: the stop signal, SIGTERM, the grace, SIGKILL for the whole tree, and the
+proof that it is empty. Who else wants an end, and why, is not its business: that is a cancel scope
+around it. Whatever blocks is done in a thread, and the agent is awaited through a pidfd: that holds
+the event loop up least.
 """
 
 from __future__ import annotations
 
-import errno
-import os
 import signal
-import subprocess
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import partial
 from math import inf
-from pathlib import Path
-from typing import IO
+from typing import TypeVar
 
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
 
-from covend.core.contract.outcome import Exit, StopReason
-from covend.core.errors import AgentArgumentsError, AgentError, AgentNotFoundError
-from covend.core.redact import Redactor
-from covend.edges.agents.leftovers import KILL_WAIT_S, start_ticks
-from covend.edges.agents.output import Lines, Stream
+from covend.core.contract.outcome import Exceeded, Exit, StopReason
+from covend.edges.agents.child import Child
+from covend.edges.agents.pipes import LINES_MAX, OnLine, Pipes
+from covend.edges.agents.program import SHORTAGES
+from covend.edges.agents.spec import Spec
+from covend.edges.agents.threads import in_starter, in_thread
+from covend.edges.agents.tree import Tree
+
+__all__ = ["LINES_MAX", "Agent", "OnLine", "OnStart", "Spec"]
 
 GENTLE_S = 5.0
-"""How long a first signal that is not SIGTERM is given, at most half of the grace."""
+"""How long a signal to the agent alone is given, at most half of the grace."""
 DRAIN_S = 0.5
-"""How long output is still read after the exit: a grandchild that holds it open holds nothing else
-up.
-"""
-CHUNK = 1 << 16
-LINES_MAX = 100
-"""How many lines are told at once: everything else goes on between, however many there are."""
+"""How long output is still read after the end."""
+WATCH_S = 1.0
+"""How often the tree is compared with its limits; sooner at first, beginning with ..."""
+WATCH_FIRST_S = 0.05
 
 OnStart = Callable[[int, int], Awaitable[None]]
 """(pid, start ticks)"""
-OnLine = Callable[[Stream, str], None]
+_T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spec:
-    """What to run; `stdin` None closes standard input, `secrets` are taken out of every line."""
+class Agent:
+    """One agent and all that it starts; `run` is called once.
 
-    argv: tuple[str, ...]
-    environment: Mapping[str, str]
-    cwd: Path
-    stdin: bytes | None
-    timeout_s: float
-    idle_timeout_s: float = 0.0
-    """Without any output; 0 switches it off."""
-    stop_signal: str = "SIGTERM"
-    grace_s: float = 10.0
-    secrets: tuple[str, ...] = ()
-
-
-class Stop:
-    """A request to end an agent from elsewhere; the first reason counts."""
-
-    def __init__(self) -> None:
-        self.reason: StopReason | None = None
-        self._asked = anyio.Event()
-
-    def request(self, reason: StopReason) -> None:
-        self.reason = self.reason or reason
-        self._asked.set()
-
-    async def wait(self) -> None:
-        await self._asked.wait()
-
-
-async def run(spec: Spec, *, on_start: OnStart, on_line: OnLine, stop: Stop | None = None) -> Exit:
-    """Run the agent to its end, by itself or by timeout, `stop` or cancellation; raises
-    `AgentError`.
-
-    Every way out passes through the same end: the stop signal, SIGTERM, and after the grace
-    SIGKILL, all to the process group; then the agent is reaped. `on_start` runs beside the agent
-    and is waited for; where it raises, the agent is ended and the error goes on.
-
-    Cancellation waits for the end, which takes at most the grace and a few seconds. To learn what a
-    stopped agent has cost, use `stop` instead of cancelling.
+    `exit` is known as soon as a started agent has ended, also where `run` was cancelled.
     """
-    with anyio.CancelScope(shield=True):
-        process, pidfd = await anyio.to_thread.run_sync(_start, spec)
-    agent = _Running(spec, process, pidfd, on_line, stop or Stop())
-    try:
-        return await agent.live_beside(on_start)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await agent.end()
-        agent.close()
 
-
-class _Running:
-    """A started agent; `live_beside` and then `end` are called once each, whatever happens."""
-
-    def __init__(
-        self,
-        spec: Spec,
-        process: subprocess.Popen[bytes],
-        pidfd: int,
-        on_line: OnLine,
-        stop: Stop,
-    ) -> None:
-        self.pid = process.pid
-        self.start_ticks = start_ticks(process.pid) or 0
+    def __init__(self, spec: Spec, tree: Tree, on_line: OnLine) -> None:
+        """Hold the agent in `tree`, which is closed with it."""
+        self.exit: Exit | None = None
         self._spec = spec
-        self._process = process
-        self._pidfd = pidfd
+        self._tree = tree
         self._on_line = on_line
-        self._stop = stop
-        self._over = anyio.Event()
-        self._is_abandoned = False
-        self._is_ended = False
-        self._deadline = anyio.current_time() + spec.timeout_s
-        self._heard_at = anyio.current_time()
 
-    async def live_beside(self, on_start: OnStart) -> Exit:
-        """Live while its start is told, which takes as long as a held store; ends where that
-        fails.
+    async def run(self, on_start: OnStart) -> Exit:
+        """Run the agent to its end: by itself, by a timeout, by a limit, or by cancellation.
+
+        Raises `AgentError` where it cannot start. It runs only once `on_start` has returned; what
+        that or `OnLine` raises ends the agent and goes on to the caller.
+
+        Cancellation waits for the end: the grace and a few seconds at most. `exit.stopped` is then
+        INTERRUPTED, unless the agent had ended by itself already; whoever cancels knows the reason.
         """
-        refusals: list[Exception] = []
-        life = anyio.CancelScope()
-
-        async def announce() -> None:
-            try:
-                await on_start(self.pid, self.start_ticks)
-            except Exception as error:  # noqa: BLE001  raised below, without a group around it
-                refusals.append(error)
-                life.cancel()
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(announce)
-            with life:
-                ended = await self._live()
-        if refusals:
-            raise refusals[0]
-        return ended
-
-    async def _live(self) -> Exit:
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._mind_cancellation)
+        try:
+            await anyio.lowlevel.checkpoint_if_cancelled()
             with anyio.CancelScope(shield=True):
-                ended = await self._attend()
-            group.cancel_scope.cancel()
-        await anyio.lowlevel.checkpoint_if_cancelled()
-        return ended
+                child = await in_starter(partial(Child, self._spec, self._tree))
+            life = _Life(child, self._spec, self._tree, self._on_line)
+            try:
+                await life.live(on_start)
+            finally:
+                self.exit = life.exit()
+                child.close()
+        finally:
+            if self.exit is None or not self.exit.unended:
+                with anyio.CancelScope(shield=True):
+                    await in_thread(self._tree.close)
+        return self.exit
 
-    async def end(self) -> None:
-        """Stop the agent if it still runs, kill what is left of its group, and reap it."""
-        if self._is_ended:
-            return
-        self._is_ended = True
-        if not self._has_exited():
-            await self._ask_to_stop()
-        # Its pid is ours until it is reaped, so the group's number cannot mean another one yet.
-        self._signal(signal.SIGKILL)
-        if await self._has_exited_within(KILL_WAIT_S):
-            self._process.wait()
 
-    def close(self) -> None:
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
-        os.close(self._pidfd)
+class _Life:
+    """A started agent, from before its gate opens until nothing is left of it."""
 
-    async def _attend(self) -> Exit:
+    def __init__(self, child: Child, spec: Spec, tree: Tree, on_line: OnLine) -> None:
+        self._child = child
+        self._spec = spec
+        self._tree = tree
+        self._pipes = Pipes(child.process, spec, on_line)
+        self._attendance = anyio.CancelScope(shield=True)
+        self._looks = anyio.Lock()
+        self._is_open = False
+        self._deadline = inf
+        self._over = anyio.Event()
+        """It shall end, or has."""
+        self._final = anyio.Event()
+        """It has ended, or shall without any grace."""
+        self._stopped: StopReason | None = StopReason.INTERRUPTED
+        self._exceeded: Exceeded | None = None
+        self._failure: Exception | None = None
+
+    async def live(self, on_start: OnStart) -> None:
+        """Attend to the agent until its end, which is one whatever happens."""
         async with anyio.create_task_group() as group:
-            silent = anyio.Event()
-            for step in (self._watch, self._heed, self._feed):
-                group.start_soon(step)
-            group.start_soon(self._read_all, silent)
-            stopped = await self._until_over()
-            await self.end()
-            with anyio.move_on_after(DRAIN_S):
-                await silent.wait()
-            group.cancel_scope.cancel()
-        return self._exit(stopped)
+            group.start_soon(self._attend)
+            try:
+                await on_start(self._child.pid, self._child.ticks)
+                self._open_gate()
+                self._stopped = await self._until_over()
+            except Exception as error:  # noqa: BLE001  raised below, without a group around it
+                self._failure = error
+            finally:
+                try:
+                    with anyio.CancelScope(shield=True):
+                        await self._end()
+                finally:
+                    self._attendance.cancel()
+        if self._failure is not None:
+            raise self._failure
 
-    # --- what can end it ---
+    def exit(self) -> Exit:
+        status = self._child.process.returncode
+        is_signal = status is not None and status < 0
+        return Exit(
+            code=None if is_signal else status,
+            signal=_name_of(-status) if is_signal else None,
+            stopped=self._stopped,
+            exceeded=self._exceeded,
+            pid=self._child.pid,
+            start_ticks=self._child.ticks,
+            left_behind=self._child.left_behind,
+            unended=self._child.unended,
+        )
+
+    def _open_gate(self) -> None:
+        """Let the agent run; its time begins."""
+        self._is_open = True
+        self._deadline = anyio.current_time() + self._spec.timeout_s
+        self._pipes.open_gate()
+
+    # --- beside it ---
+
+    async def _attend(self) -> None:
+        """Do what goes on until the very end, also through a cancellation; its own is the last
+        step.
+        """
+        pipes = self._pipes
+        steps = (self._await_exit, self._watch, pipes.feed, pipes.read_output, pipes.read_errors)
+        with self._attendance:
+            async with anyio.create_task_group() as group:
+                for step in steps:
+                    group.start_soon(self._take, step)
+
+    async def _take(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Take a step; where it fails the agent ends, and the other steps go on until then."""
+        try:
+            await step()
+        except Exception as error:  # noqa: BLE001  raised by `live`
+            self._failure = self._failure or error
+            self._over.set()
+
+    async def _await_exit(self) -> None:
+        await anyio.wait_readable(self._child.pidfd)
+        self._over.set()
+        self._final.set()
+
+    async def _watch(self) -> None:
+        """Compare the tree with its limits, until it is over one; each look also remembers who was
+        there.
+        """
+        pause = WATCH_FIRST_S
+        while not self._final.is_set() and not await self._is_over_a_limit():
+            await anyio.sleep(pause)
+            pause = min(2 * pause, WATCH_S)
+        self._over.set()
+        self._final.set()
+
+    async def _is_over_a_limit(self) -> bool:
+        try:
+            exceeded = await self._in_thread(self._tree.exceeded)
+        except OSError as error:
+            if error.errno not in SHORTAGES:
+                raise
+            return False  # the next look may see again
+        self._exceeded = self._exceeded or exceeded
+        return exceeded is not None
 
     async def _until_over(self) -> StopReason | None:
         while not self._over.is_set():
@@ -195,165 +196,57 @@ class _Running:
                 return StopReason.TIMED_OUT
             if anyio.current_time() >= self._silent_until():
                 return StopReason.IDLE_TIMED_OUT
-        if self._has_exited():
-            return None
-        return self._stop.reason or (StopReason.INTERRUPTED if self._is_abandoned else None)
+        return None
 
     def _silent_until(self) -> float:
-        return self._heard_at + (self._spec.idle_timeout_s or inf)
-
-    async def _watch(self) -> None:
-        await anyio.wait_readable(self._pidfd)
-        self._over.set()
-
-    async def _heed(self) -> None:
-        await self._stop.wait()
-        self._over.set()
-
-    async def _mind_cancellation(self) -> None:
-        try:
-            await anyio.sleep_forever()
-        finally:
-            self._is_abandoned = True
-            self._over.set()
-
-    # --- its pipes ---
-
-    async def _feed(self) -> None:
-        pipe = self._process.stdin
-        if pipe is None:
-            return
-        rest = memoryview(self._spec.stdin or b"")
-        # An agent need not read its prompt to the end.
-        with suppress(BrokenPipeError, ConnectionResetError):
-            while rest:
-                await anyio.wait_writable(pipe)
-                with suppress(BlockingIOError):
-                    rest = rest[os.write(pipe.fileno(), rest[:CHUNK]) :]
-        pipe.close()
-
-    async def _read_all(self, silent: anyio.Event) -> None:
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._read, Stream.OUT, self._process.stdout)
-            group.start_soon(self._read, Stream.ERROR, self._process.stderr)
-        silent.set()
-
-    async def _read(self, stream: Stream, pipe: IO[bytes] | None) -> None:
-        assert pipe is not None
-        redactor, lines = Redactor(self._spec.secrets), Lines()
-        try:
-            while chunk := await _chunk(pipe):
-                self._heard_at = anyio.current_time()
-                await self._tell(stream, lines.feed(redactor.feed(chunk)))
-        finally:
-            await self._tell(stream, lines.feed(redactor.finish()))
-            await self._tell(stream, lines.finish())
-
-    async def _tell(self, stream: Stream, lines: Iterator[str]) -> None:
-        """Tell all of them, whatever is cancelled meanwhile: what was read is not lost."""
-        for number, line in enumerate(lines, 1):
-            self._on_line(stream, line)
-            if number % LINES_MAX == 0:
-                await anyio.lowlevel.cancel_shielded_checkpoint()
+        return self._pipes.heard_at + (self._spec.idle_timeout_s or inf)
 
     # --- its end ---
 
+    async def _end(self) -> None:
+        """Stop the agent if it still runs, and bury it with all that it has left."""
+        if self._child.has_exited():
+            await self._look_at_the_exit()
+        elif self._is_open and not self._final.is_set():
+            await self._ask_to_stop()
+        await self._in_thread(self._child.bury)
+        with anyio.move_on_after(DRAIN_S):
+            await self._pipes.drained.wait()
+
+    async def _look_at_the_exit(self) -> None:
+        """What ended by itself was not stopped; where the kernel killed it, look whether for a
+        limit.
+        """
+        if self._is_open:
+            self._stopped = None
+        if self._child.was_killed():
+            await self._is_over_a_limit()
+
     async def _ask_to_stop(self) -> None:
-        for number, seconds in self._requests():
-            self._signal(number)
-            if await self._has_exited_within(seconds):
+        for ask, number, seconds in self._requests():
+            with suppress(OSError):  # out of file descriptors: what is polite may fail
+                await in_thread(partial(ask, number))
+            with anyio.move_on_after(seconds):
+                await self._final.wait()
+            if self._final.is_set():
                 return
 
-    def _requests(self) -> Iterator[tuple[signal.Signals, float]]:
+    def _requests(self) -> Iterator[tuple[Callable[[signal.Signals], None], signal.Signals, float]]:
         first, grace = signal.Signals[self._spec.stop_signal], self._spec.grace_s
         gentle = 0.0 if first is signal.SIGTERM else min(GENTLE_S, grace / 2)
         if gentle:
-            yield first, gentle
-        yield signal.SIGTERM, grace - gentle
+            yield self._child.ask, first, gentle
+        yield self._child.ask_all, signal.SIGTERM, grace - gentle
 
-    def _signal(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
-
-    async def _has_exited_within(self, seconds: float) -> bool:
-        # A descriptor of its own: only one task at a time may wait for one.
-        pidfd = os.dup(self._pidfd)
-        try:
-            with anyio.move_on_after(seconds):
-                await anyio.wait_readable(pidfd)
-        finally:
-            os.close(pidfd)
-        return self._has_exited()
-
-    def _has_exited(self) -> bool:
-        """Look without reaping."""
-        how = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        return os.waitid(os.P_PIDFD, self._pidfd, how) is not None
-
-    def _exit(self, stopped: StopReason | None) -> Exit:
-        status = self._process.returncode
-        is_signal = status is not None and status < 0
-        return Exit(
-            code=None if is_signal else status,
-            signal=signal.Signals(-status).name if is_signal else None,
-            stopped=stopped,
-            pid=self.pid,
-            start_ticks=self.start_ticks,
-        )
+    async def _in_thread(self, look: Callable[[], _T]) -> _T:
+        """Look at the tree, or change it; one at a time."""
+        async with self._looks:
+            return await in_thread(look)
 
 
-async def _chunk(pipe: IO[bytes]) -> bytes:
-    while True:
-        await anyio.wait_readable(pipe)
-        with suppress(BlockingIOError):
-            return os.read(pipe.fileno(), CHUNK)
-
-
-def _start(spec: Spec) -> tuple[subprocess.Popen[bytes], int]:
-    process = _popen(spec)
+def _name_of(number: int) -> str:
+    """Name a signal; those between SIGRTMIN and SIGRTMAX have no name."""
     try:
-        pidfd = os.pidfd_open(process.pid)
-    except OSError as error:  # out of file descriptors
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        raise _start_error(spec, error) from error
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            os.set_blocking(pipe.fileno(), False)
-    return process, pidfd
-
-
-def _popen(spec: Spec) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(
-            spec.argv,
-            bufsize=0,
-            stdin=subprocess.DEVNULL if spec.stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=spec.cwd,
-            env=dict(spec.environment),
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise _start_error(spec, error) from error
-    except ValueError as error:
-        mend = "pass the prompt by standard input"
-        raise AgentArgumentsError(f"a NUL stands in the agent's command line: {mend}") from error
-
-
-def _start_error(spec: Spec, error: OSError) -> AgentError:
-    program = spec.argv[0]
-    if not spec.cwd.is_dir():
-        return AgentError(f"the workspace {spec.cwd} is not there")
-    match error.errno:
-        case errno.ENOENT | errno.ENOTDIR:
-            path = spec.environment.get("PATH", "")
-            return AgentNotFoundError(f"no program {program!r} on the agent's PATH ({path})")
-        case errno.EACCES | errno.ENOEXEC:
-            return AgentNotFoundError(f"{program!r} cannot be executed: {error.strerror}")
-        case errno.E2BIG:
-            mend = "take {prompt} out of its command, then the prompt comes by standard input"
-            return AgentArgumentsError(f"the agent's command line is too long: {mend}")
-        case _:
-            return AgentError(f"{program!r} could not be started: {error.strerror}")
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"
