@@ -1,95 +1,50 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import anyio
 import pytest
+from anyio import from_thread
 
-from covend.core.contract.result import RESULT_BYTES_MAX
-from covend.core.errors import GitError, InvalidResultError
-from covend.core.model import TaskId
+from covend.core.errors import GitError
 from covend.core.settings import Checkout as Kind
 from covend.core.settings import Secret
-from covend.edges.workspace.checkout import (
-    Checkout,
-    Directory,
-    Spec,
-    checkout,
+from covend.edges.workspace import checkout as making
+from covend.edges.workspace import git, handover, steps
+from covend.edges.workspace.checkout import Checkout, Spec, checkout
+from covend.edges.workspace.directory import (
     make_directory,
-    read_result,
-    remove_directory,
-    write_brief,
 )
-
-ODD = "-$(touch${IFS}owned);id"
-"""A branch name that git allows."""
-
-
-def run_git(folder: Path, *arguments: str) -> str:
-    who = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "protocol.file.allow=always"]
-    done = subprocess.run(
-        ["git", *who, "-C", str(folder), *arguments], check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
-
-
-@dataclass(frozen=True)
-class Forge:
-    """A bare repository with a pull request 7 against `main`, one commit each after `start`."""
-
-    path: Path
-    start: str
-    base: str
-    head: str
-
-    @property
-    def url(self) -> str:
-        return f"file://{self.path}"
-
-    def spec(self, kind: Kind, **changes: Any) -> Spec:
-        values: dict[str, Any] = {
-            "kind": kind,
-            "url": self.url,
-            "number": 7,
-            "head_sha": self.head,
-            "base_sha": self.base,
-            "base_ref": "main",
-            "default_branch": "main",
-        }
-        return Spec(**{**values, **changes})
-
-
-def commit(folder: Path, name: str, text: str) -> str:
-    (folder / name).write_text(text)
-    run_git(folder, "add", "--", name)
-    run_git(folder, "commit", "--quiet", "-m", name)
-    return run_git(folder, "rev-parse", "HEAD")
+from covend.edges.workspace.mirror import Mirrors
+from tests.edges.forge import (
+    ODD,
+    WITHIN_S,
+    Forge,
+    attempt,
+    commit,
+    endless_commit,
+    fake_git,
+    make_forge,
+    poll_until,
+    run_git,
+)
+from tests.services.alive import is_alive
 
 
 @pytest.fixture
 def forge(tmp_path: Path) -> Forge:
-    work, bare = tmp_path / "work", tmp_path / "widget.git"
-    work.mkdir()
-    run_git(work, "init", "--quiet", "-b", "main")
-    start = commit(work, "a.txt", "one\n")
-    run_git(work, "checkout", "--quiet", "-b", "topic")
-    head = commit(work, "head.txt", "new\n")
-    run_git(work, "checkout", "--quiet", "main")
-    base = commit(work, "base.txt", "moved on\n")
-    run_git(tmp_path, "clone", "--quiet", "--bare", str(work), str(bare))
-    run_git(bare, "update-ref", "refs/pull/7/head", head)
-    run_git(bare, "update-ref", f"refs/heads/{ODD}", head)
-    run_git(bare, "branch", "-D", "topic")
-    return Forge(path=bare, start=start, base=base, head=head)
+    return make_forge(tmp_path)
 
 
 async def checked_out(forge: Forge, tmp_path: Path, spec: Spec) -> tuple[Checkout, Path]:
-    directory = await make_directory(tmp_path / "attempts", TaskId("01task"), 1)
-    done = await checkout(spec, directory)
+    done, directory = await attempt(tmp_path, spec)
     return done, directory.workspace
 
 
@@ -115,7 +70,8 @@ async def test_each_kind_of_checkout_has_its_files(
 
 async def test_an_agent_can_diff_head_against_base(forge: Forge, tmp_path: Path) -> None:
     done, folder = await checked_out(forge, tmp_path, forge.spec(Kind.HEAD))
-    assert done == Checkout(path=folder, head_sha=forge.head, base_sha=forge.base)
+    assert (done.path, done.start_sha) == (folder, forge.head)
+    assert (done.head_sha, done.base_sha) == (forge.head, forge.base)
     for base in (forge.base, "origin/main"):
         assert run_git(folder, "diff", "--name-only", f"{base}...HEAD") == "head.txt"
     assert run_git(folder, "rev-parse", "HEAD") == forge.head
@@ -133,14 +89,8 @@ async def test_the_exact_head_is_checked_out_though_the_pull_request_has_moved(
 @pytest.fixture
 def only_refs(tmp_path: Path, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every fetch of a bare SHA fail, as an old server does."""
-    script = tmp_path / "bin" / "git"
-    script.parent.mkdir()
-    real = shutil.which("git")
-    script.write_text(
-        f'#!/bin/sh\ncase "$*" in *" +{forge.head}:"*) exit 1;; esac\nexec {real} "$@"\n'
-    )
-    script.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    refuse = f'case "$*" in *" +{forge.head}:"*) exit 1;; esac'
+    fake_git(tmp_path, monkeypatch, refuse)
 
 
 @pytest.mark.usefixtures("only_refs")
@@ -211,6 +161,9 @@ async def test_head_and_base_that_conflict_are_an_error(forge: Forge, tmp_path: 
         ({"url": "ext::sh -c x"}, "http, https or file"),
         ({"url": "--upload-pack=x"}, "http, https or file"),
         ({"url": "/etc"}, "http, https or file"),
+        ({"base_sha": None, "base_ref": "*"}, "no branch's name"),
+        ({"base_ref": "main:refs/heads/other"}, "no branch's name"),
+        ({"default_branch": "a\nb"}, "no branch's name"),
     ],
 )
 async def test_what_no_repository_would_send_is_refused(
@@ -224,84 +177,208 @@ async def test_what_no_repository_would_send_is_refused(
 async def test_no_credentials_are_left_in_the_clone(forge: Forge, tmp_path: Path) -> None:
     token = "ghs_" + "t0ken" * 8
     _, folder = await checked_out(forge, tmp_path, forge.spec(Kind.HEAD, token=Secret(token)))
-    left = [path for path in folder.rglob("*") if path.is_file() and b"t0ken" in path.read_bytes()]
-    config = (folder / ".git" / "config").read_text()
-    assert left == []
-    assert "xtraheader" not in config.lower()
+    places = (folder, tmp_path / "mirrors")
+    every = [path for place in places for path in place.rglob("*") if path.is_file()]
+    assert {path.name for path in every} >= {"alternates", "config", "used"}
+    assert [path for path in every if b"t0ken" in path.read_bytes()] == []
+    assert [path for path in every if b"xtraheader" in path.read_bytes().lower()] == []
+    assert run_git(folder, "remote", "get-url", "origin") == forge.url
 
 
-async def test_the_attempts_directory_is_private_and_the_result_is_outside_the_checkout(
-    tmp_path: Path,
+async def test_a_tree_that_unfolds_without_end_is_an_error(
+    forge: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    directory = await make_directory(tmp_path / "attempts", TaskId("01task"), 2)
-    write_brief(directory, b"{}")
-    assert directory.root == tmp_path / "attempts" / "01task-2"
-    assert directory.root.stat().st_mode & 0o777 == 0o700
-    assert directory.places.result == directory.root / "exchange" / "result.json"
-    assert directory.brief.read_bytes() == b"{}"
-    assert files(directory.workspace) == set()
+    monkeypatch.setattr(git, "DATA_BYTES_MAX", 128 << 20)
+    sha = endless_commit(tmp_path / "work")
+    run_git(tmp_path / "work", "push", "--quiet", str(forge.path), f"+{sha}:refs/pull/7/head")
+    with pytest.raises(GitError, match=r"[Oo]ut of memory"):
+        await checked_out(forge, tmp_path, forge.spec(Kind.HEAD, head_sha=sha))
 
 
-async def test_what_an_earlier_start_left_is_removed(tmp_path: Path) -> None:
-    before = await make_directory(tmp_path, TaskId("01task"), 1)
-    before.result.write_text("stale")
-    (before.workspace / "link").symlink_to(tmp_path.parent)
-    again = await make_directory(tmp_path, TaskId("01task"), 1)
-    assert not again.result.exists()
-    assert files(again.workspace) == set()
-    assert tmp_path.parent.exists()
+# --- tried again ----------------------------------------------------------------------------------
 
-
-async def test_read_only_caches_can_be_removed(tmp_path: Path) -> None:
-    directory = await make_directory(tmp_path, TaskId("01task"), 1)
-    locked = directory.workspace / "cache" / "deep"
-    locked.mkdir(parents=True)
-    (locked / "file").write_text("x")
-    locked.chmod(0o500)
-    locked.parent.chmod(0o500)
-    await remove_directory(directory)
-    await remove_directory(directory)
-    assert not directory.root.exists()
+TRIES = len(steps.PAUSES_S) + 1
 
 
 @pytest.fixture
-async def directory(tmp_path: Path) -> Directory:
-    return await make_directory(tmp_path, TaskId("01task"), 1)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "PAUSES_S", (0.0,) * (TRIES - 1))
 
 
-async def test_no_result_is_none(directory: Directory) -> None:
-    assert read_result(directory.result) is None
+def unreachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, times: int, words: str) -> Path:
+    """Let the first fetches fail in these words, each with its number."""
+    fail = (
+        f'case " $* " in *" fetch "*) n=$(wc -l < {tmp_path}/fetches);'
+        f' if [ $n -le {times} ]; then echo "fatal: try $n: {words}" >&2; exit 128; fi;; esac'
+    )
+    return fake_git(tmp_path, monkeypatch, fail)
 
 
-async def test_a_result_is_read_up_to_its_limit(directory: Directory) -> None:
-    directory.result.write_bytes(b"x" * RESULT_BYTES_MAX)
-    assert read_result(directory.result) == b"x" * RESULT_BYTES_MAX
-    directory.result.write_bytes(b"x" * (RESULT_BYTES_MAX + 1))
-    with pytest.raises(InvalidResultError, match="larger"):
-        read_result(directory.result)
-
-
-async def test_a_result_is_never_read_through_a_link(directory: Directory) -> None:
-    directory.result.symlink_to("/etc/hostname")
-    with pytest.raises(InvalidResultError, match="link"):
-        read_result(directory.result)
-
-
-async def test_a_directory_that_became_a_link_is_not_followed(
-    directory: Directory, tmp_path: Path
+@pytest.mark.usefixtures("at_once")
+async def test_a_network_fault_is_tried_again(
+    forge: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "result.json").write_text("{}")
-    directory.exchange.rmdir()
-    directory.exchange.symlink_to(tmp_path)
-    with pytest.raises(InvalidResultError, match="link"):
-        read_result(directory.result)
+    words = "unable to access 'https://x/': Could not resolve host: x"
+    unreachable(tmp_path, monkeypatch, times=TRIES - 1, words=words)
+    _, folder = await checked_out(forge, tmp_path, forge.spec(Kind.HEAD))
+    assert files(folder) == {"a.txt", "head.txt"}
 
 
-async def test_a_pipe_or_directory_is_no_result_and_does_not_block(directory: Directory) -> None:
-    os.mkfifo(directory.result)
-    with pytest.raises(InvalidResultError, match="regular"):
-        read_result(directory.result)
-    directory.result.unlink()
-    directory.result.mkdir()
-    with pytest.raises(InvalidResultError, match="regular"):
-        read_result(directory.result)
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize(
+    ("words", "tries"),
+    [
+        ("unable to access 'https://x/': The requested URL returned error: 503", TRIES),
+        ("the remote end hung up unexpectedly", TRIES),
+        ("unable to access 'https://x/': Operation too slow.", TRIES),
+        # Once for the commits, once for the ref of the first that is missing.
+        ("unable to access 'https://x/': The requested URL returned error: 403", 2),
+        ("Authentication failed for 'https://x/'", 2),
+        ("repository 'https://x/' not found", 2),
+    ],
+)
+async def test_a_refusal_is_told_at_once_and_a_lasting_fault_in_its_last_words(
+    forge: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, tries: int
+) -> None:
+    log = unreachable(tmp_path, monkeypatch, times=99, words=words)
+    with pytest.raises(GitError) as caught:
+        await checked_out(
+            forge, tmp_path, Spec(kind=Kind.HEAD, url=forge.url, head_sha=forge.head, number=7)
+        )
+    assert log.read_text().splitlines() == ["fetch"] * tries
+    assert f"try {tries}: {words}" in str(caught.value)
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_a_clone_that_was_half_made_is_made_again_from_nothing(
+    forge: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second try failed by "remote origin already exists", and hid what had really happened."""
+    once = tmp_path / "once"
+    fail = (
+        f'case " $* " in *" checkout "*) if [ ! -e {once} ]; then touch {once} head.txt;'
+        " touch .git/index.lock; echo 'fatal: Resource temporarily unavailable' >&2; exit 128; fi;;"
+        " esac"
+    )
+    fake_git(tmp_path, monkeypatch, fail)
+    _, folder = await checked_out(forge, tmp_path, forge.spec(Kind.BASE))
+    assert once.exists()
+    assert files(folder) == {"a.txt", "base.txt"}
+    assert run_git(folder, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("command", ["fetch", "init", "checkout"])
+async def test_cancellation_ends_git_at_every_step_and_the_next_checkout_works(
+    forge: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    pid, once = tmp_path / "pid", tmp_path / "once"
+    hang = (
+        f'case " $* " in *" {command} "*) if [ ! -e {once} ]; then touch {once};'
+        f" sleep 1000 & echo $! > {pid}.new; mv {pid}.new {pid}; wait; fi;; esac"
+    )
+    fake_git(tmp_path, monkeypatch, hang)
+    with anyio.fail_after(WITHIN_S):
+        async with anyio.create_task_group() as group:
+            group.start_soon(attempt, tmp_path, forge.spec(Kind.HEAD))
+            await poll_until(pid.exists)
+            group.cancel_scope.cancel()
+        await poll_until(lambda: not is_alive(int(pid.read_text())))
+    _, folder = await checked_out(forge, tmp_path, forge.spec(Kind.HEAD))
+    assert files(folder) == {"a.txt", "head.txt"}
+
+
+@pytest.mark.parametrize("place", ["workspaces", "mirrors"])
+async def test_a_full_disk_is_told_as_a_checkout_that_failed(
+    forge: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """The task would have ended for good, as by a fault of covend's."""
+    mkdir = Path.mkdir
+
+    def refuse(path: Path, *args: Any, **options: Any) -> None:
+        if path.is_relative_to(tmp_path / place):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        mkdir(path, *args, **options)
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(GitError, match="No space left on device"):
+        await attempt(tmp_path, forge.spec(Kind.HEAD))
+
+
+# --- for an agent that is somebody else -----------------------------------------------------------
+
+AGENT = (65534, 65534) if os.geteuid() == 0 else (os.getuid(), os.getgid())
+AS_AGENT: dict[str, Any] = (
+    {"user": AGENT[0], "group": AGENT[1], "extra_groups": []} if os.geteuid() == 0 else {}
+)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that others may pass through, which pytest's own are not."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
+
+
+async def test_an_agent_that_is_another_user_has_a_repository_of_its_own(open_folder: Path) -> None:
+    forge = make_forge(open_folder)
+    made, directory = await attempt(open_folder, forge.spec(Kind.MERGE, owner=AGENT))
+    (directory.root.parent).chmod(0o711)
+    script = (
+        "cd $0 && echo more > b.txt && git add . && "
+        "git -c user.name=a -c user.email=a@a commit -qm more && git diff --stat origin/main...HEAD"
+        " && git fsck --strict && touch $1/x $2/y"
+    )
+    places = (directory.workspace, directory.home, directory.exchange)
+    done = subprocess.run(  # noqa: ASYNC221  nothing else runs here
+        ["sh", "-c", script, *map(str, places)],
+        **AS_AGENT,
+        env={"PATH": os.environ["PATH"], "HOME": str(directory.home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "b.txt" in done.stdout
+    assert made.borrows is None
+    shutil.rmtree(open_folder / "mirrors")
+    assert run_git(directory.workspace, "-c", "safe.directory=*", "fsck", "--strict") == ""
+
+
+async def test_what_is_the_mirrors_stays_covends(open_folder: Path) -> None:
+    forge = make_forge(open_folder)
+    made, directory = await attempt(open_folder, forge.spec(Kind.HEAD, owner=AGENT))
+    assert made.mirror is not None
+    mirrored = [path for path in made.mirror.path.rglob("*") if path.is_file()]
+    assert {path.stat().st_uid for path in mirrored} == {os.getuid()}
+    assert {path.lstat().st_uid for path in directory.workspace.iterdir()} == {AGENT[0]}
+
+
+async def test_handing_over_follows_no_link(open_folder: Path) -> None:
+    other = open_folder / "other"
+    other.mkdir()
+    (other / "file").write_text("x")
+    directory = await make_directory(open_folder / "workspaces", "01task-1")
+    spec = Spec(kind=Kind.NONE, url="", owner=AGENT)
+    (directory.workspace / "folder").symlink_to(other)
+    (directory.workspace / "file").symlink_to(other / "file")
+    await checkout(spec, directory, Mirrors(open_folder / "mirrors"))
+    assert {path.lstat().st_uid for path in directory.workspace.iterdir()} == {AGENT[0]}
+    assert {path.lstat().st_uid for path in (other, other / "file")} == {os.getuid()}
+
+
+async def test_no_packs_are_put_together_while_they_are_handed_out(
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forge, mirrors = make_forge(open_folder), Mirrors(open_folder / "mirrors")
+    held: list[bool] = []
+
+    def share(source: Path, clone: Path) -> None:
+        (mirror,) = mirrors.all()
+        held.append(from_thread.run_sync(mirror.lock.locked))
+        handover.share_objects(source, clone)
+
+    monkeypatch.setattr(making, "share_objects", share)
+    directory = await make_directory(open_folder / "workspaces", "01task-1")
+    await checkout(forge.spec(Kind.HEAD, owner=AGENT), directory, mirrors)
+    assert held == [True]

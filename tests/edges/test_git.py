@@ -4,6 +4,7 @@ import base64
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -15,7 +16,8 @@ import pytest
 
 from covend.core.errors import GitError
 from covend.core.settings import Secret
-from covend.edges.workspace.git import Access, git
+from covend.edges.workspace.git import Access, git, marked
+from tests.edges.forge import poll_until
 
 TOKEN = "ghs_" + "secret" * 8
 ACCESS = Access(url="https://forge.example/acme/widget.git", token=Secret(TOKEN))
@@ -78,6 +80,18 @@ async def test_other_protocols_are_refused(repository: Path, url: str) -> None:
     with pytest.raises(GitError, match="not allowed"):
         await git("fetch", "--", url, cwd=repository, timeout_s=10)
     assert not (repository / "owned").exists()
+
+
+async def test_git_carries_the_marks_of_its_attempt(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A killed covend left three processes of git with a token, and the next one did not know
+    them.
+    """
+    fake_git(repository, monkeypatch, "import os; print(os.environ.get('COVEND_TASK'))")
+    with marked({"COVEND_TASK": "t1"}):
+        assert await git("fetch", cwd=repository, timeout_s=10) == "t1\n"
+    assert await git("fetch", cwd=repository, timeout_s=10) == "None\n"
 
 
 async def test_the_token_is_in_no_argument_and_only_for_its_host(
@@ -161,6 +175,22 @@ async def test_cancellation_ends_git(repository: Path, monkeypatch: pytest.Monke
     with anyio.fail_after(10), anyio.move_on_after(0.2) as scope:
         await git("fetch", cwd=repository, timeout_s=50)
     assert scope.cancelled_caught
+
+
+async def test_a_git_that_waits_for_others_can_be_cancelled_at_once(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = repository / "begun"
+    fake_git(repository, monkeypatch, f"open({str(begun)!r}, 'w'); import time; time.sleep(100)")
+    threads = anyio.to_thread.current_default_thread_limiter()
+    monkeypatch.setattr(threads, "total_tokens", 1)
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(git, "fetch", cwd=repository, timeout_s=100))
+            await poll_until(begun.exists)
+            with anyio.move_on_after(0.2):
+                await git("fetch", cwd=repository, timeout_s=100)
+            group.cancel_scope.cancel()
 
 
 async def test_a_missing_git_says_so(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

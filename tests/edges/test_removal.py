@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from covend.core.model import TaskId
 from covend.edges.workspace import removal
 from covend.edges.workspace.checkout import clear_directories, make_directory, remove_directory
 from covend.edges.workspace.removal import ASIDE, clear, remove
@@ -129,6 +128,23 @@ def test_who_still_writes_there_is_given_a_moment(
     assert pauses == [removal.PAUSE_S]
 
 
+def test_what_vanishes_meanwhile_keeps_nothing_else_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top = full(tmp_path / "t-1")
+    for number in range(20):
+        (top / "inner" / f"{number}").touch()
+    unlink = os.unlink
+
+    def vanish(path: str, *, dir_fd: int | None = None) -> None:
+        unlink(path, dir_fd=dir_fd)
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(os, "unlink", vanish)
+    remove(top)
+    assert names(tmp_path) == []
+
+
 @pytest.fixture
 def stubborn(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """Nothing named `kept` can be removed."""
@@ -169,7 +185,7 @@ async def test_what_cannot_be_removed_is_logged_and_moved_aside(
 @pytest.mark.usefixtures("stubborn")
 async def test_an_attempt_begins_and_ends_beside_what_cannot_be_removed(tmp_path: Path) -> None:
     for _ in range(2):
-        directory = await make_directory(tmp_path, TaskId("01task"), 1)
+        directory = await make_directory(tmp_path, "01task-1")
         assert names(directory.workspace) == []
         (directory.workspace / "kept").write_text("x")
     await remove_directory(directory)
@@ -184,3 +200,43 @@ def test_a_removal_without_end_is_given_up(tmp_path: Path, monkeypatch: pytest.M
     (aside,) = tmp_path.iterdir()
     assert aside.name.startswith(ASIDE)
     shutil.rmtree(aside)
+
+
+def test_a_start_waits_for_no_endless_removal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("t-1", "t-2"):
+        full(tmp_path / name)
+    monkeypatch.setattr(removal, "CLEAR_S", 0.0)
+    clear(tmp_path)
+    aside = names(tmp_path)
+    assert len(aside) == 2
+    assert all(name.startswith(ASIDE) for name in aside)
+    removal.clear_aside(tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_one_full_directory_does_not_outlast_the_time_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top, clock = full(tmp_path / "t-1"), iter(range(1000))
+    for number in range(50):
+        (top / "inner" / f"{number}").touch()
+    monkeypatch.setattr(removal, "NAMES_MAX", 2)
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    remove(top, until=5.0)
+    (aside,) = names(tmp_path)
+    assert aside.startswith(ASIDE)
+
+
+def test_a_directory_of_many_names_is_not_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removal, "NAMES_MAX", 3)
+    top = full(tmp_path / "t-1")
+    for number in range(20):
+        (top / f"file{number}").touch()
+        (top / "inner" / f"folder{number}").mkdir()
+        (top / "inner" / f"folder{number}" / "file").touch()
+    remove(top)
+    assert names(tmp_path) == []

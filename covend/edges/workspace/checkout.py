@@ -1,84 +1,64 @@
-"""Prepares the directory of one attempt: a fresh clone without credentials, and a place for the
-result.
+"""Fills the workspace of one attempt: a clone of its own without credentials, which borrows its
+objects from the repository's mirror.
 
-    ROOT/TASK-ATTEMPT/            0700
-        workspace/                the checkout; the agent's working directory
-        exchange/                 outside the checkout, so that nothing of it is ever committed
-            brief.json            to read
-            result.json           to write
-
-Nothing in it is trusted once an agent has run there: the result is read as a plain file or not at
-all.
+The clone is made before an agent has had it in its hands; no git command runs in it afterwards.
 """
 
 from __future__ import annotations
 
-import errno
-import os
-import re
-import stat
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import anyio.to_thread
 
 from covend.core import settings
-from covend.core.contract.brief import Places
-from covend.core.contract.result import RESULT_BYTES_MAX
-from covend.core.errors import GitError, InvalidResultError
-from covend.core.model import TaskId
-from covend.core.settings import Secret
+from covend.core.errors import GitError
 from covend.edges.workspace import removal
-from covend.edges.workspace.git import Access, git
+from covend.edges.workspace.directory import (
+    Directory,
+    clear_directories,
+    make_directory,
+    read_result,
+    remove_directory,
+    write_brief,
+)
+from covend.edges.workspace.faults import Fault, fault_of
+from covend.edges.workspace.fetching import Commits, fetch
+from covend.edges.workspace.git import git
+from covend.edges.workspace.handover import hand_over, share_objects
+from covend.edges.workspace.mirror import Mirror, Mirrors
+from covend.edges.workspace.spec import Spec, check
+from covend.edges.workspace.steps import Step, take
+
+__all__ = [
+    "Checkout",
+    "Directory",
+    "Spec",
+    "checkout",
+    "clear_directories",
+    "make_directory",
+    "read_result",
+    "remove_directory",
+    "write_brief",
+]
 
 HEAD = "refs/covend/head"
 BASE = "refs/covend/base"
-_SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
-_PLAIN_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Directory:
-    """Where one attempt lives."""
-
-    root: Path
-
-    @property
-    def workspace(self) -> Path:
-        return self.root / "workspace"
-
-    @property
-    def exchange(self) -> Path:
-        return self.root / "exchange"
-
-    @property
-    def brief(self) -> Path:
-        return self.exchange / "brief.json"
-
-    @property
-    def result(self) -> Path:
-        return self.exchange / "result.json"
-
-    @property
-    def places(self) -> Places:
-        return Places(workspace=self.workspace, brief=self.brief, result=self.result)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spec:
-    """What to check out. The URL must already be known to be the repository's own."""
-
-    kind: settings.Checkout
-    url: str
-    token: Secret | None = None
-    number: int | None = None
-    """The pull request's."""
-    head_sha: str | None = None
-    base_sha: str | None = None
-    base_ref: str | None = None
-    default_branch: str | None = None
-    timeout_s: float = 600.0
+_FAST = (
+    *("-c", "checkout.workers=4"),  # beyond it, more of them are no faster
+    # A checkout that a power cut spoils is made anew, not repaired.
+    *("-c", "core.fsync=none"),
+)
+_CONFIG = """\
+[remote "origin"]
+\turl = "{url}"
+\tfetch = +refs/heads/*:refs/remotes/origin/*
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+"""
+"""No upkeep that git would begin by itself, in the background, beside the agent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,94 +68,121 @@ class Checkout:
     path: Path
     head_sha: str | None = None
     base_sha: str | None = None
-
-
-async def make_directory(root: Path, task: TaskId, attempt: int) -> Directory:
-    """Make the attempt's directory, empty; what an earlier start of the same attempt left is
-    removed.
+    start_sha: str | None = None
+    """What is checked out, and the agent's commits come after."""
+    borrows: Path | None = None
+    """The directory of objects that must stay readable, by its own path; None: none beside its own.
     """
-    assert _PLAIN_NAME.fullmatch(task)
-    directory = Directory(root=root / f"{task}-{attempt}")
-    await remove_directory(directory)
-    for path in (directory.workspace, directory.exchange):
-        path.mkdir(parents=True, mode=0o700)
-    directory.root.chmod(0o700)
-    return directory
+    mirror: Mirror | None = None
 
 
-async def remove_directory(directory: Directory) -> None:
-    """Remove it with all that an agent made in it; what cannot be removed is moved aside."""
-    await anyio.to_thread.run_sync(removal.remove, directory.root)
-
-
-async def clear_directories(root: Path) -> None:
-    """Remove the directory of every attempt, where no attempt runs; a missing `root` has none.
-
-    What cannot be removed is moved aside.
-    """
-    await anyio.to_thread.run_sync(removal.clear, root)
-
-
-def write_brief(directory: Directory, data: bytes) -> None:
-    """Write the brief for the agent to read."""
-    directory.brief.write_bytes(data)
-
-
-def read_result(path: Path) -> bytes | None:
-    """Read the agent's result file, None where there is none; raises `InvalidResultError`.
-
-    Only a regular file of at most `RESULT_BYTES_MAX`, reached through no symbolic link: not a pipe
-    that never ends, and nothing that the daemon may read and the agent may not.
-    """
-    try:
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            file = os.open(path.name, flags, dir_fd=folder)
-        finally:
-            os.close(folder)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise InvalidResultError(f"the result is not readable: {_why(error)}") from None
-    if not stat.S_ISREG(os.fstat(file).st_mode):
-        os.close(file)
-        raise InvalidResultError("the result is no regular file")
-    with os.fdopen(file, "rb") as opened:
-        data = opened.read(RESULT_BYTES_MAX + 1)
-    if len(data) > RESULT_BYTES_MAX:
-        raise InvalidResultError(f"the result is larger than {RESULT_BYTES_MAX} bytes")
-    return data
-
-
-async def checkout(spec: Spec, directory: Directory) -> Checkout:
+async def checkout(spec: Spec, directory: Directory, mirrors: Mirrors) -> Checkout:
     """Fill the workspace by the rule's `checkout`; raises `GitError`.
 
     `head` and `base` are detached at the exact commit, `merge` merges the one into the other here
     (GitHub's own merge ref may be of another head by now). Where base is known it is there too, as
-    `origin/BRANCH` and whole enough for `git diff origin/BRANCH...HEAD`.
+    `origin/BRANCH` and whole enough for `git diff origin/BRANCH...HEAD`. A mirror that cannot be
+    read is fetched anew, once.
     """
     if spec.kind is settings.Checkout.NONE:
+        if spec.owner is not None:
+            await anyio.to_thread.run_sync(hand_over, directory, spec.owner)
         return Checkout(path=directory.workspace)
-    clone = _Clone(_checked(spec), directory.workspace)
-    await clone.make()
-    return await clone.check_out()
+    check(spec)
+    preparation = _Preparation(spec, directory, mirrors)
+    try:
+        return await preparation.run()
+    except GitError as error:
+        if fault_of(error) is not Fault.BROKEN:
+            raise
+    await preparation.renew_mirror()
+    return await preparation.run()
 
 
-class _Clone:
-    """The clone while it is made: every git command in it runs before an agent does."""
+class _Preparation:
+    """One checkout while it is made."""
 
-    def __init__(self, spec: Spec, path: Path) -> None:
+    def __init__(self, spec: Spec, directory: Directory, mirrors: Mirrors) -> None:
         self._spec = spec
-        self._path = path
-        self._access = Access(url=spec.url, token=spec.token) if spec.token else None
+        self._directory = directory
+        self._mirrors = mirrors
+        self._path = directory.workspace
+        self._mirror: Mirror | None = None
+        self._commits: Commits | None = None
+        self._start_sha: str | None = None
 
-    async def make(self) -> None:
-        await self._git("init", "--quiet", "--template=", "--initial-branch=covend", ".")
-        await self._git("remote", "add", "--", "origin", self._spec.url)
+    async def run(self) -> Checkout:
+        for step in self._steps():
+            await take(step)
+        mirror, commits = self._fetched
+        return Checkout(
+            path=self._path,
+            head_sha=commits.head,
+            base_sha=commits.base,
+            start_sha=self._start_sha,
+            borrows=mirror.objects if self._spec.owner is None else None,
+            mirror=mirror,
+        )
 
-    async def check_out(self) -> Checkout:
-        head, base = await self._head(), await self._base()
+    async def renew_mirror(self) -> None:
+        if self._mirror is not None:
+            await self._mirrors.renew(self._mirror)
+
+    def _steps(self) -> tuple[Step, ...]:
+        return (
+            Step(name="fetch", take=self._fetch),
+            Step(name="clone", take=self._clone, clear=self._empty),
+            Step(name="hand over", take=self._hand_over),
+        )
+
+    @property
+    def _fetched(self) -> tuple[Mirror, Commits]:
+        assert self._mirror is not None
+        assert self._commits is not None
+        return self._mirror, self._commits
+
+    async def _fetch(self) -> None:
+        """Fetch what is missing; from then on the mirror is known to be in use."""
+        async with self._mirrors.held(self._spec.mirror_key) as mirror:
+            self._mirror = mirror
+            self._directory.mirror_note.write_text(mirror.path.name)
+            self._commits = await fetch(self._spec, mirror)
+
+    async def _empty(self) -> None:
+        await anyio.to_thread.run_sync(removal.remove, self._path)
+        self._path.mkdir(mode=0o700)
+
+    async def _clone(self) -> None:
+        mirror, commits = self._fetched
+        await self._init(mirror)
+        for name, sha in self._refs(commits).items():
+            await self._git("update-ref", name, sha)
+        await self._check_out(commits)
+        self._start_sha = (await self._git("rev-parse", "--verify", "HEAD^{commit}")).strip()
+
+    async def _init(self, mirror: Mirror) -> None:
+        options = ("--quiet", "--template=", "--initial-branch=covend")
+        await git("init", *options, ".", cwd=self._path, timeout_s=self._spec.timeout_s)
+        objects = self._path / ".git" / "objects"
+        if self._spec.owner is None:
+            (objects / "info" / "alternates").write_text(f"{mirror.objects}\n")
+        else:
+            async with mirror.lock:  # packs may be put together meanwhile, and change their names
+                await anyio.to_thread.run_sync(share_objects, mirror.objects, objects)
+        url = self._spec.url.replace("\\", "\\\\").replace('"', '\\"')
+        with (self._path / ".git" / "config").open("a") as config:
+            config.write(_CONFIG.format(url=url))
+
+    def _refs(self, commits: Commits) -> dict[str, str]:
+        refs = {HEAD: commits.head}
+        if commits.base is not None:
+            refs[BASE] = commits.base
+            if self._spec.base_ref:
+                refs[f"refs/remotes/origin/{self._spec.base_ref}"] = commits.base
+        return refs
+
+    async def _check_out(self, commits: Commits) -> None:
+        head, base = commits.head, commits.base
         match self._spec.kind:
             case settings.Checkout.BASE:
                 await self._detach(base or head)
@@ -184,93 +191,24 @@ class _Clone:
                 await self._merge(head)
             case _:
                 await self._detach(head)
-        return Checkout(path=self._path, head_sha=head, base_sha=base)
-
-    async def _head(self) -> str:
-        sha, number = self._spec.head_sha, self._spec.number
-        if sha is None:
-            branch = self._spec.default_branch
-            return await self._fetch_ref(f"refs/heads/{branch}" if branch else "HEAD", HEAD)
-        also = f"refs/pull/{number}/head" if number else None
-        await self._fetch_sha(sha, HEAD, also)
-        return sha
-
-    async def _base(self) -> str | None:
-        sha, branch = self._spec.base_sha, self._spec.base_ref
-        ref = f"refs/heads/{branch}" if branch else None
-        if sha is not None:
-            await self._fetch_sha(sha, BASE, ref)
-        elif ref is not None:
-            sha = await self._fetch_ref(ref, BASE)
-        if sha is not None and branch is not None:
-            await self._git("update-ref", f"refs/remotes/origin/{branch}", sha)
-        return sha
-
-    async def _fetch_sha(self, sha: str, name: str, ref: str | None) -> None:
-        """Fetch one exact commit, by itself or, from a server that does not give those, with its
-        ref.
-        """
-        if await self._has(sha):
-            return await self._name(sha, name)
-        try:
-            return await self._fetch(sha, name)
-        except GitError:
-            if ref is None:
-                raise
-        await self._fetch(ref, name)
-        if not await self._has(sha):
-            raise GitError(f"commit {sha} is not in {ref} any more")
-        return await self._name(sha, name)
-
-    async def _fetch_ref(self, ref: str, name: str) -> str:
-        await self._fetch(ref, name)
-        return (await self._git("rev-parse", "--verify", f"{name}^{{commit}}")).strip()
-
-    async def _fetch(self, source: str, name: str) -> None:
-        options = ("--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
-        await self._git("fetch", *options, "--", "origin", f"+{source}:{name}")
-
-    async def _has(self, sha: str) -> bool:
-        try:
-            await self._git("cat-file", "-e", f"{sha}^{{commit}}")
-        except GitError:
-            return False
-        return True
-
-    async def _name(self, sha: str, name: str) -> None:
-        await self._git("update-ref", name, sha)
 
     async def _detach(self, sha: str) -> None:
-        await self._git("checkout", "--quiet", "--detach", sha, "--")
+        await self._git(*_FAST, "checkout", "--quiet", "--detach", sha, "--")
 
     async def _merge(self, sha: str) -> None:
         try:
-            await self._git("merge", "--quiet", "--no-ff", "--no-edit", sha)
+            await self._git(*_FAST, "merge", "--quiet", "--no-ff", "--no-edit", sha)
         except GitError as error:
+            if fault_of(error) is not Fault.OTHER:
+                raise
             raise GitError(f"head does not merge into base: {error}") from error
 
+    async def _hand_over(self) -> None:
+        if self._spec.owner is not None:
+            await anyio.to_thread.run_sync(hand_over, self._directory, self._spec.owner)
+
     async def _git(self, *arguments: str) -> str:
+        git_dir = self._path / ".git"
         return await git(
-            *arguments,
-            cwd=self._path,
-            timeout_s=self._spec.timeout_s,
-            access=self._access,
+            *arguments, cwd=self._path, git_dir=git_dir, timeout_s=self._spec.timeout_s
         )
-
-
-def _checked(spec: Spec) -> Spec:
-    for sha in (spec.head_sha, spec.base_sha):
-        if sha is not None and not _SHA.fullmatch(sha):
-            raise GitError(f"{sha!r} is no commit's SHA")
-    parts = urlsplit(spec.url)
-    if "@" in parts.netloc:
-        raise GitError("the repository's URL has credentials in it")
-    if parts.scheme not in {"http", "https", "file"}:
-        raise GitError(f"a repository is fetched by http, https or file, not {parts.scheme!r}")
-    return spec
-
-
-def _why(error: OSError) -> str:
-    # ENOTDIR: what O_DIRECTORY says of a link to a directory.
-    is_link = error.errno in {errno.ELOOP, errno.ENOTDIR}
-    return "a symbolic link is in its place" if is_link else str(error.strerror)

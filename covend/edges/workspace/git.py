@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import base64
 import os
+import resource
+import selectors
 import signal
 import subprocess
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import anyio
@@ -25,9 +29,16 @@ import anyio.to_thread
 from covend.core.errors import GitError
 from covend.core.redact import Redactor
 from covend.core.settings import Secret
+from covend.edges import children
+from covend.edges.workspace.faults import Fault, fault_in
 
 STDERR_SHOWN_MAX = 2000
-GRACE_S = 2.0
+STDERR_KEPT_BYTES = 1 << 16
+OUTPUT_BYTES_MAX = 64 << 20
+"""Of what git prints: a tree made to be endless ends git, and not covend."""
+DATA_BYTES_MAX = 4 << 30
+"""Of memory, for each process: a tree made to be endless is unfolded there before it is printed."""
+_CHUNK = 1 << 16
 
 _PASSED = (
     "PATH",
@@ -50,6 +61,8 @@ _CLEAN = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ALLOW_PROTOCOL": "http:https:file",
     "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_NO_LAZY_FETCH": "1",
     # Neither ~/.netrc nor ~/.config/git: curl looks up the home directory itself where HOME is not
     # set.
     "HOME": "/nonexistent",
@@ -71,7 +84,28 @@ _SWITCHES = (
     "submodule.recurse=false",
     # A redirect could carry the token to another host.
     "http.followRedirects=false",
+    # A forge that stands still is asked again, rather than waited for until the timeout.
+    "http.lowSpeedLimit=1000",
+    "http.lowSpeedTime=60",
+    # `.git` in every other spelling that some file system takes for the same.
+    "core.protectHFS=true",
+    "core.protectNTFS=true",
 )
+
+
+_MARKS: ContextVar[Mapping[str, str]] = ContextVar("marks", default=MappingProxyType({}))
+
+
+@contextmanager
+def marked(marks: Mapping[str, str]) -> Iterator[None]:
+    """Put these into the environment of every git that is started meanwhile by this task: by them
+    the next daemon knows what a killed one has left.
+    """
+    before = _MARKS.set(marks)
+    try:
+        yield
+    finally:
+        _MARKS.reset(before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,41 +121,55 @@ async def git(
     cwd: Path,
     timeout_s: float,
     access: Access | None = None,
+    git_dir: Path | None = None,
+    data_bytes_max: int | None = None,
 ) -> str:
-    """Run `git ARGUMENTS` and give its standard output; raises `GitError` with what git said.
+    """Run `git ARGUMENTS` and give its standard output; raises `GitError` with what git said, and
+    the kind of its fault as a detail.
 
-    Whoever calls puts `--` or full refs before what comes from outside. Cancellation and the
-    timeout end git and its children.
+    With `git_dir` the repository is that one or none: no parent directory is looked into. No
+    process of it gets more memory than `DATA_BYTES_MAX`, or what is given. Whoever calls puts `--`
+    or full refs before what comes from outside. Cancellation and the timeout end git and its
+    children.
     """
     command = [word for switch in _SWITCHES for word in ("-c", switch)]
-    process = _Process(["git", *command, *arguments], cwd, _environment(os.environ, access))
-    name = arguments[0]
+    environment = {**_environment(os.environ, access), **_MARKS.get()}
+    if git_dir is not None:
+        environment["GIT_DIR"] = str(git_dir)
+    bytes_max = data_bytes_max or DATA_BYTES_MAX
+    process = _Process(["git", *command, *arguments], cwd, environment, bytes_max)
+    name = next(word for word in arguments if not word.startswith("-") and "=" not in word)
     with anyio.move_on_after(timeout_s) as scope:
         code, output, errors = await process.finish()
     if scope.cancelled_caught:
-        raise GitError(f"git {name} took longer than {timeout_s:g} s")
+        raise GitError(f"git {name} took longer than {timeout_s:g} s", fault=Fault.OVERDUE)
     if code != 0:
         said = _redactor(access).text(errors.decode("utf-8", "replace").strip())
-        raise GitError(f"git {name} failed: {said[-STDERR_SHOWN_MAX:] or f'exit {code}'}")
+        why = said[-STDERR_SHOWN_MAX:] or f"exit {code}"
+        raise GitError(f"git {name} failed: {why}", fault=fault_in(said))
     return output.decode("utf-8", "replace")
 
 
 class _Process:
     """One child in a group of its own, waited for in a thread."""
 
-    def __init__(self, argv: list[str], cwd: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, argv: list[str], cwd: Path, environment: Mapping[str, str], data_bytes_max: int
+    ) -> None:
         self._argv = argv
         self._cwd = cwd
         self._environment = environment
+        self._data_bytes_max = data_bytes_max
         self._child: subprocess.Popen[bytes] | None = None
         self._is_given_up = False
 
     async def finish(self) -> tuple[int, bytes, bytes]:
         async with anyio.create_task_group() as group:
             group.start_soon(self._end_when_cancelled)
-            # Cancellation waits for the thread, and the thread for a child that is being killed.
+            # Cancellation waits for the thread, and the thread for a child that is being killed:
+            # never for a thread to be free.
             with anyio.CancelScope(shield=True):
-                ended = await anyio.to_thread.run_sync(self._run)
+                ended = await anyio.to_thread.run_sync(self._run, limiter=anyio.CapacityLimiter(1))
             group.cancel_scope.cancel()
         await anyio.lowlevel.checkpoint_if_cancelled()
         if isinstance(ended, GitError):
@@ -130,23 +178,52 @@ class _Process:
 
     def _run(self) -> tuple[int, bytes, bytes] | GitError:
         try:
-            child = subprocess.Popen(
+            child = children.start(
                 self._argv,
                 cwd=self._cwd,
-                env=dict(self._environment),
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                start_new_session=True,
             )
         except OSError as error:
-            mend = "install git" if self._cwd.is_dir() else f"{self._cwd} is not there"
-            return GitError(f"git could not be started ({error.strerror}): {mend}")
+            return self._not_started(error)
         self._child = child
+        with suppress(ProcessLookupError, PermissionError, ValueError):
+            limit = (self._data_bytes_max, self._data_bytes_max)
+            resource.prlimit(child.pid, resource.RLIMIT_DATA, limit)
         if self._is_given_up:
             self._end()
-        output, errors = child.communicate()
-        return child.returncode, output, errors
+        try:
+            return self._listened(child)
+        finally:
+            self._end()
+            child.wait()
+            children.forget(child)
+
+    def _listened(self, child: subprocess.Popen[bytes]) -> tuple[int, bytes, bytes] | GitError:
+        """Read both pipes to their ends, keeping no more than is allowed of either."""
+        assert child.stdout is not None
+        assert child.stderr is not None
+        output, errors = bytearray(), bytearray()
+        with selectors.DefaultSelector() as pipes, child.stdout, child.stderr:
+            pipes.register(child.stdout, selectors.EVENT_READ, output)
+            pipes.register(child.stderr, selectors.EVENT_READ, errors)
+            while pipes.get_map():
+                for key, _ in pipes.select():
+                    chunk = os.read(key.fd, _CHUNK)
+                    if not chunk:
+                        pipes.unregister(key.fileobj)
+                    key.data.extend(chunk)
+                del errors[:-STDERR_KEPT_BYTES]
+                if len(output) > OUTPUT_BYTES_MAX:
+                    return GitError(f"git printed more than {OUTPUT_BYTES_MAX} bytes")
+        return child.wait(), bytes(output), bytes(errors)
+
+    def _not_started(self, error: OSError) -> GitError:
+        mend = "install git" if self._cwd.is_dir() else f"{self._cwd} is not there"
+        why = f"git could not be started ({error.strerror})"
+        return GitError(f"{why}: {mend}", fault=fault_in(f"fatal: {error.strerror}"))
 
     async def _end_when_cancelled(self) -> None:
         try:

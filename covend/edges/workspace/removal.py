@@ -8,31 +8,44 @@ agent can keep covend from starting, nor from beginning another attempt.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
+from covend.edges.workspace.occupants import occupants
 from covend.telemetry.logs import Log
 
 ASIDE = ".unremovable-"
-"""What the name of a directory begins with that was moved aside; the next start tries again."""
+"""What the name of a directory begins with that was moved aside; the next round tries again."""
+OCCUPIED = ".occupied-"
+"""As `ASIDE`, of one in which a process still lives."""
+LEAVING_S = 1.0
+"""How long a process that was killed may take to be gone."""
 TRIES = 5
 PAUSE_S = 0.05
 """Between tries: somebody may still be writing there."""
 REMOVAL_S = 300.0
 """All tries of one directory together: whoever writes on and on does not hold covend up for ever.
 """
+CLEAR_S = 10.0
+"""All that is left at a start, together: nothing is let in before, and the rounds take the rest."""
+NAMES_MAX = 10_000
+"""Names read at once of one directory, which may hold millions."""
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 log = Log("workspace")
 
 
 def clear(root: Path) -> None:
-    """Remove all that lies in a directory; one that is missing has nothing. Blocks."""
+    """Remove all that lies in a directory, or move it aside where that takes longer than `CLEAR_S`;
+    one that is missing has nothing. Blocks.
+    """
     try:
         paths = list(root.iterdir())
     except FileNotFoundError:
@@ -40,16 +53,41 @@ def clear(root: Path) -> None:
     except OSError as error:
         log.error("the workspaces cannot be looked at", path=root, error=str(error))
         return
+    until = time.monotonic() + CLEAR_S
     for path in paths:
-        remove(path)
+        remove_left(path, until)
 
 
-def remove(path: Path) -> None:
+def clear_aside(root: Path) -> None:
+    """Try again to remove what was moved aside; an attempt beside it is left alone. Blocks."""
+    if root.is_dir():
+        for path in root.iterdir():
+            if path.name.startswith((ASIDE, OCCUPIED)):
+                remove_left(path)
+
+
+def remove_left(path: Path, until: float = math.inf) -> None:
+    """Remove it where no process has a place in it any more, else move it aside for the next round.
+    Blocks, until the monotonic clock reaches `until` at most.
+    """
+    if not os.path.lexists(path):
+        return None
+    gone_by = min(until, time.monotonic() + LEAVING_S)
+    while (pids := occupants([path]).get(path)) and time.monotonic() < gone_by:
+        time.sleep(PAUSE_S)
+    if not pids:
+        return remove(path, until)
+    where = _moved(path, OCCUPIED)
+    log.warning("a workspace is left: processes are in it", path=where, pids=sorted(pids))
+    return None
+
+
+def remove(path: Path, until: float = math.inf) -> None:
     """Remove a file or a directory with all that is in it, or move it aside. Blocks.
 
-    At most `REMOVAL_S`, and in that time `TRIES` times.
+    At most `REMOVAL_S`, and until the monotonic clock reaches `until`; in that time `TRIES` times.
     """
-    until = time.monotonic() + REMOVAL_S
+    until = min(until, time.monotonic() + REMOVAL_S)
     for _ in range(TRIES):
         try:
             _remove(path, until)
@@ -66,14 +104,21 @@ def remove(path: Path) -> None:
 
 
 def _set_aside(path: Path, why: str) -> None:
-    aside = path
-    if not path.name.startswith(ASIDE):
-        aside = path.with_name(f"{ASIDE}{uuid4().hex}")
-        try:
-            path.rename(aside)
-        except OSError:
-            aside = path
-    log.error("a workspace cannot be removed; remove it by hand", path=aside, error=why)
+    aside = _moved(path, ASIDE)
+    told = "a workspace could not be removed; if this is told again and again, remove it by hand"
+    log.error(told, path=aside, error=why)
+
+
+def _moved(path: Path, prefix: str) -> Path:
+    """Give it another name beside its own, unless it has such a one; its own where that fails."""
+    if path.name.startswith(prefix):
+        return path
+    aside = path.with_name(f"{prefix}{uuid4().hex}")
+    try:
+        path.rename(aside)
+    except OSError:
+        return path
+    return aside
 
 
 def _remove(path: Path, until: float) -> None:
@@ -84,18 +129,22 @@ def _remove(path: Path, until: float) -> None:
         while names := _names(top):
             for name in names:
                 _require_time(until)
-                _take(name, top)
+                # Somebody may be faster: the next look shows what is still there.
+                with suppress(FileNotFoundError):
+                    _take(name, top, until)
     path.rmdir()
 
 
-def _take(name: str, top: int) -> None:
+def _take(name: str, top: int, until: float) -> None:
     """Remove one entry of the top; the directories in it become entries of the top."""
     if not stat.S_ISDIR(os.lstat(name, dir_fd=top).st_mode):
         os.unlink(name, dir_fd=top)
         return
     with _opened(name, top) as folder:
-        for inner in _names(folder):
-            _take_out(inner, folder, top)
+        while names := _names(folder):
+            _require_time(until)
+            for inner in names:
+                _take_out(inner, folder, top)
     os.rmdir(name, dir_fd=top)
 
 
@@ -109,7 +158,8 @@ def _take_out(name: str, folder: int, top: int) -> None:
 
 
 def _names(folder: int) -> list[str]:
-    return os.listdir(folder)
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in islice(entries, NAMES_MAX)]
 
 
 @contextmanager
@@ -139,4 +189,4 @@ def _unlock(name: str, within: int | None) -> None:
 
 def _require_time(until: float) -> None:
     if time.monotonic() >= until:
-        raise TimeoutError(errno.ETIMEDOUT, f"still not empty after {REMOVAL_S:.0f} s")
+        raise TimeoutError(errno.ETIMEDOUT, "there is more in it than its time was enough for")
