@@ -7,10 +7,7 @@ ClaimLostError, and writes nothing, where the claim is not the task's any more.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
-
-from msgspec import Struct
 
 from covend.core.model import (
     Attempt,
@@ -21,104 +18,43 @@ from covend.core.model import (
     Effect,
     EffectDraft,
     EffectId,
-    Ending,
-    Envelope,
-    Event,
+    Mode,
     Moment,
     Phase,
     Subject,
     Task,
     TaskId,
-    Via,
 )
-from covend.core.rules.verdicts import Routing, Verdict
+from covend.core.sessions import Session
 from covend.core.settings import Policy
 from covend.core.states import DeliveryState, EffectState, TaskState
+from covend.store.records import (
+    Accepted,
+    Arrival,
+    Gauges,
+    Move,
+    Progress,
+    Settlement,
+    Started,
+    StoredDelivery,
+    TaskStory,
+)
 
-
-class Arrival(Struct, frozen=True, kw_only=True):
-    """A delivery with its verdict, ready to be kept; `task_ids` has an id for each draft of the
-    routing.
-    """
-
-    envelope: Envelope
-    event: Event
-    via: Via
-    routing: Routing
-    received_at: Moment
-    task_ids: tuple[TaskId, ...]
-
-
-class Accepted(Struct, frozen=True, kw_only=True):
-    """What the sender is told: the delivery is on disk, new or known."""
-
-    delivery: DeliveryId
-    state: DeliveryState
-    reason: str
-    tasks: tuple[TaskId, ...]
-    duplicate: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredDelivery:
-    """A delivery with everything that came with it."""
-
-    delivery: Delivery
-    headers: Mapping[str, str]
-    body: bytes
-    verdicts: tuple[Verdict, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
-    """One line of a task's timeline; `source` is None for its beginning."""
-
-    at: Moment
-    source: TaskState | None
-    target: TaskState
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskStory:
-    """Everything the store knows of a task."""
-
-    task: Task
-    timeline: tuple[Move, ...]
-    attempts: tuple[Attempt, ...]
-    effects: tuple[Effect, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
-    """The process of an attempt: enough to tell it from a stranger with the same pid."""
-
-    pid: int
-    pid_started: int
-    boot_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
-    """What becomes of a running task: where to, why, when again, and what the world shall see."""
-
-    target: TaskState
-    reason: str
-    ending: Ending
-    not_before_at: Moment = 0
-    log_bytes: int = 0
-    effects: tuple[tuple[EffectId, EffectDraft], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gauges:
-    """Sizes that metrics show."""
-
-    tasks: Mapping[TaskState, int]
-    effects: Mapping[EffectState, int]
-    oldest_queued_at: Moment | None
-    oldest_effect_at: Moment | None
-    wal_bytes: int
+__all__ = [
+    "Accepted",
+    "Arrival",
+    "Deliveries",
+    "Effects",
+    "Gauges",
+    "Move",
+    "Progress",
+    "Settlement",
+    "Started",
+    "StoredDelivery",
+    "TaskStory",
+    "Tasks",
+    "Upkeep",
+]
 
 
 class Deliveries(Protocol):
@@ -176,6 +112,27 @@ class Tasks(Protocol):
         """Remember which process the attempt is."""
         ...
 
+    async def note_mode(
+        self, claim: Claim, *, mode: Mode, workspace: str, resumes: Session | None = None
+    ) -> bool:
+        """Remember where the attempt works, and the session it is asked to go on with; False, and
+        nothing written, where another attempt works in that directory.
+
+        Fresh with `resumes`: that session could not be resumed, and nobody shall try again.
+        """
+        ...
+
+    async def note_session(self, claim: Claim, session: str) -> None:
+        """Remember the session as the agent tells it, so that not even a crash loses it."""
+        ...
+
+    async def last_session(self, task: Task, now: Moment) -> Session | None:
+        """Give the newest session of rule and agent on the same pull request or issue and node.
+
+        None where that one is too old, `UNUSABLE`, once not resumed, or its directory is in use.
+        """
+        ...
+
     async def note_phase(self, claim: Claim, phase: Phase) -> None:
         """Remember what the attempt is doing."""
         ...
@@ -186,8 +143,13 @@ class Tasks(Protocol):
         """Write effects of an attempt that has begun."""
         ...
 
-    async def settle(self, claim: Claim, settlement: Settlement, now: Moment) -> None:
-        """End the attempt, move the task and write the effects, all or nothing."""
+    async def settle(self, claim: Claim, settlement: Settlement, now: Moment) -> Settlement:
+        """End the attempt, move the task and write the effects, all or nothing; give what was
+        written.
+
+        A task whose cancel was asked is cancelled, whatever its attempt has come to; only one that
+        is superseded stays so.
+        """
         ...
 
     async def renew(
@@ -218,6 +180,30 @@ class Tasks(Protocol):
 
     async def refuse(self, task: TaskId, *, reason: str, message: str, now: Moment) -> bool:
         """Move from `received` to `ignored`."""
+        ...
+
+    async def cancel(
+        self,
+        task: Task,
+        *,
+        reason: str,
+        effects: Sequence[tuple[EffectId, EffectDraft]],
+        now: Moment,
+    ) -> Task | None:
+        """Move from `received` or `queued` to `cancelled`, with its effects; None where it is there
+        no more, or was claimed since `task` was read.
+        """
+        ...
+
+    async def request_cancel(self, task: TaskId, *, reason: str, now: Moment) -> Task | None:
+        """Keep the wish to cancel what runs, the first one of several; None where it does not run.
+
+        Its attempt is not told: that is for whoever runs it.
+        """
+        ...
+
+    async def progress(self, task: TaskId, number: int) -> Progress | None:
+        """Say how far an attempt is; None where there is no such task."""
         ...
 
     async def next_due_at(self, state: TaskState, now: Moment) -> Moment | None:

@@ -13,6 +13,7 @@ from covend.core.model import (
     Effect,
     EffectId,
     EffectKind,
+    Mode,
     Need,
     Phase,
     Subject,
@@ -83,6 +84,7 @@ def task_of(row: Row) -> Task:
         error_code=row["error_code"],
         error_message=row["error_message"],
         cost_usd=row["cost_usd"],
+        cancel_requested_at=row["cancel_requested_at"],
     )
 
 
@@ -109,7 +111,7 @@ def attempt_of(row: Row) -> Attempt:
         number=row["number"],
         agent=row["agent"],
         node=row["node"],
-        mode=row["mode"],
+        mode=Mode(row["mode"]),
         phase=Phase(row["phase"]),
         outcome=Outcome(row["outcome"]) if row["outcome"] else None,
         error_code=row["error_code"],
@@ -119,9 +121,12 @@ def attempt_of(row: Row) -> Attempt:
         pid=row["pid"],
         pid_started=row["pid_started"],
         boot_id=row["boot_id"],
+        cgroup=row["cgroup"],
+        workspace=row["workspace"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
         session=row["session"],
+        resumes=row["resumes"],
         usage=Usage(
             input_tokens=row["input_tokens"],
             output_tokens=row["output_tokens"],

@@ -5,29 +5,34 @@ token.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import assert_never
 
 import orjson
 
 from covend.core import policy as policies
-from covend.core.errors import AmbiguousIdError, ClaimLostError, NotFoundError
+from covend.core.errors import AmbiguousIdError, NotFoundError
 from covend.core.model import (
     Attempt,
     Claim,
     ClaimToken,
     EffectDraft,
     EffectId,
+    Mode,
     Moment,
     Phase,
     Subject,
     Task,
     TaskId,
 )
+from covend.core.sessions import Session
 from covend.core.settings import Policy
 from covend.core.states import Outcome, TaskState
-from covend.store.connection import Answer, Ask, Connection, Script, one, rows
+from covend.store import attempts
+from covend.store.attempts import fenced
+from covend.store.connection import Ask, Connection, Row, Script, one, rows
 from covend.store.effects import AFTER_ALL_IDS, effect_rows
-from covend.store.protocol import Move, Settlement, Started, TaskStory
+from covend.store.protocol import Move, Progress, Settlement, Started, TaskStory
 from covend.store.rows import attempt_of, effect_of, task_of
 
 
@@ -60,22 +65,25 @@ class StoredTasks:
 
     async def note_process(self, claim: Claim, started: Started) -> None:
         """See `Tasks.note_process`."""
-        ask = Ask(
-            "note_process",
-            {
-                "task_id": claim.task.id,
-                "claim": claim.token,
-                "pid": started.pid,
-                "pid_started": started.pid_started,
-                "boot_id": started.boot_id,
-            },
-        )
-        await self._connection.write(_fenced(claim, ask))
+        await self._connection.write(attempts.note_process(claim, started))
+
+    async def note_mode(
+        self, claim: Claim, *, mode: Mode, workspace: str, resumes: Session | None = None
+    ) -> bool:
+        """See `Tasks.note_mode`."""
+        return await self._connection.write(attempts.note_mode(claim, mode, workspace, resumes))
+
+    async def note_session(self, claim: Claim, session: str) -> None:
+        """See `Tasks.note_session`."""
+        await self._connection.write(attempts.note_session(claim, session))
+
+    async def last_session(self, task: Task, now: Moment) -> Session | None:
+        """See `Tasks.last_session`."""
+        return await self._connection.read(attempts.last_session(task, now))
 
     async def note_phase(self, claim: Claim, phase: Phase) -> None:
         """See `Tasks.note_phase`."""
-        ask = Ask("note_phase", {"task_id": claim.task.id, "claim": claim.token, "phase": phase})
-        await self._connection.write(_fenced(claim, ask))
+        await self._connection.write(attempts.note_phase(claim, phase))
 
     async def announce(
         self, claim: Claim, effects: Sequence[tuple[EffectId, EffectDraft]], now: Moment
@@ -83,9 +91,9 @@ class StoredTasks:
         """See `Tasks.announce`."""
         await self._connection.write(_announce(claim, effects, now))
 
-    async def settle(self, claim: Claim, settlement: Settlement, now: Moment) -> None:
+    async def settle(self, claim: Claim, settlement: Settlement, now: Moment) -> Settlement:
         """See `Tasks.settle`."""
-        await self._connection.write(_settle(claim, settlement, now))
+        return await self._connection.write(_settle(claim, settlement, now))
 
     async def renew(
         self, claims: Mapping[ClaimToken, TaskId], *, now: Moment, lease_s: float
@@ -135,6 +143,27 @@ class StoredTasks:
     async def refuse(self, task: TaskId, *, reason: str, message: str, now: Moment) -> bool:
         """See `Tasks.refuse`."""
         return await self._moved("refuse_task", id=task, reason=reason, message=message, now=now)
+
+    async def cancel(
+        self,
+        task: Task,
+        *,
+        reason: str,
+        effects: Sequence[tuple[EffectId, EffectDraft]],
+        now: Moment,
+    ) -> Task | None:
+        """See `Tasks.cancel`."""
+        return await self._connection.write(_cancel(task, reason, effects, now))
+
+    async def request_cancel(self, task: TaskId, *, reason: str, now: Moment) -> Task | None:
+        """See `Tasks.request_cancel`."""
+        row = await self._connection.write(one("request_cancel", id=task, reason=reason, now=now))
+        return task_of(row) if row else None
+
+    async def progress(self, task: TaskId, number: int) -> Progress | None:
+        """See `Tasks.progress`."""
+        row = await self._connection.read(one("find_progress", id=task, number=number))
+        return _progress_of(row) if row else None
 
     async def next_due_at(self, state: TaskState, now: Moment) -> Moment | None:
         """See `Tasks.next_due_at`."""
@@ -194,7 +223,7 @@ def _claim(
             "claim": token,
             "agent": task.agent,
             "node": node,
-            "mode": "fresh",
+            "mode": Mode.FRESH,
             "phase": Phase.CHECKOUT,
             "now": now,
         },
@@ -205,32 +234,28 @@ def _claim(
     )
 
 
-def _fenced(claim: Claim, ask: Ask) -> Script[Answer]:
-    """Ask something that only the owner may; raise where no row was ours."""
-    answer = yield ask
-    if not answer.rows:
-        message = f"task {claim.task.id} is not held by attempt {claim.attempt} any more"
-        raise ClaimLostError(message)
-    return answer
-
-
 def _announce(
     claim: Claim, effects: Sequence[tuple[EffectId, EffectDraft]], now: Moment
 ) -> Script[None]:
-    yield from _fenced(
-        claim,
-        Ask(
-            "note_phase", {"task_id": claim.task.id, "claim": claim.token, "phase": Phase.CHECKOUT}
-        ),
-    )
+    yield from attempts.note_phase(claim, Phase.CHECKOUT)
     yield Ask("insert_effects", each=effect_rows(claim.task, effects, now))
 
 
-def _settle(claim: Claim, settlement: Settlement, now: Moment) -> Script[None]:
+def _cancel(
+    task: Task, reason: str, effects: Sequence[tuple[EffectId, EffectDraft]], now: Moment
+) -> Script[Task | None]:
+    row = yield from one("cancel_task", id=task.id, attempts=task.attempts, reason=reason, now=now)
+    if row is None:
+        return None
+    yield Ask("insert_effects", each=effect_rows(task, effects, now))
+    return task_of(row)
+
+
+def _settle(claim: Claim, settlement: Settlement, now: Moment) -> Script[Settlement]:
     """Move the task first: if the claim is lost, nothing else is written."""
-    yield from _fenced(claim, _moving(claim, settlement, now))
+    settlement = yield from _move(claim, settlement, now)
     ending, usage = settlement.ending, settlement.ending.result.usage
-    yield from _fenced(
+    yield from fenced(
         claim,
         Ask(
             "end_attempt",
@@ -252,6 +277,22 @@ def _settle(claim: Claim, settlement: Settlement, now: Moment) -> Script[None]:
         ),
     )
     yield Ask("insert_effects", each=effect_rows(claim.task, settlement.effects, now))
+    return settlement
+
+
+def _move(claim: Claim, settlement: Settlement, now: Moment) -> Script[Settlement]:
+    """Move the task, and say by which settlement: by another one where its cancel was asked."""
+    answer = yield _moving(claim, settlement, now)
+    if answer.rows:
+        return settlement
+    cancelled = settlement.if_cancelled or _without_effects(settlement)
+    yield from fenced(claim, _moving(claim, cancelled, now))
+    return cancelled
+
+
+def _without_effects(settlement: Settlement) -> Settlement:
+    ending = replace(settlement.ending, outcome=Outcome.CANCELLED)
+    return replace(settlement, target=TaskState.CANCELLED, ending=ending, effects=())
 
 
 def _moving(claim: Claim, settlement: Settlement, now: Moment) -> Ask:
@@ -273,10 +314,10 @@ def _moving(claim: Claim, settlement: Settlement, now: Moment) -> Ask:
         case TaskState.SUPERSEDED:
             return Ask("supersede_running_task", common | cost)
         case TaskState.QUEUED:
-            again = {"not_before_at": settlement.not_before_at}
+            again = cost | {"not_before_at": settlement.not_before_at}
             if ending.outcome in (Outcome.INTERRUPTED, Outcome.LOST):
                 return Ask("return_task", common | again)
-            return Ask("retry_task", common | again | errors | cost)
+            return Ask("retry_task", common | again | errors)
         case TaskState.CANCELLED:
             return Ask("cancel_running_task", common | cost)
         case TaskState.RECEIVED | TaskState.RUNNING | TaskState.IGNORED:
@@ -284,6 +325,16 @@ def _moving(claim: Claim, settlement: Settlement, now: Moment) -> Ask:
             raise ValueError(message)
         case _:
             assert_never(settlement.target)
+
+
+def _progress_of(row: Row) -> Progress:
+    return Progress(
+        state=TaskState(row["state"]),
+        attempts=row["attempts"],
+        has_begun=row["number"] is not None,
+        outcome=Outcome(row["outcome"]) if row["outcome"] else None,
+        error_code=row["error_code"],
+    )
 
 
 def _held(query: str, **parameters: object) -> Script[Sequence[tuple[Task, ClaimToken, Attempt]]]:

@@ -217,5 +217,16 @@ async def test_the_claim_sorts_nothing_but_the_heads_of_repositories(database: D
     ).fetchall()
     lines = [row["detail"] for row in plan]
     assert any("tasks_queued (repository_key=?" in line for line in lines), lines
-    assert not any("SCAN t" in line for line in lines), lines
+    assert not any("SCAN t" in line or "tasks_by_state" in line for line in lines), lines
+    assert any("tasks_queued (repository_key>?" in line for line in lines), lines
     assert sum("TEMP B-TREE" in line for line in lines) == 1, lines
+
+
+async def test_what_is_ripe_is_found_without_the_rest(database: Database) -> None:
+    writer, queries = database.connection._writer, database.connection._queries  # noqa: SLF001
+    plan = writer.execute(
+        "EXPLAIN QUERY PLAN " + queries["list_ripe_tasks"].text, {"now": NOW, "limit": 1}
+    ).fetchall()
+    assert [row["detail"] for row in plan] == [
+        "SEARCH tasks USING INDEX tasks_received (not_before_at<?)"
+    ]

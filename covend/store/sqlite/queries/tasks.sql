@@ -41,14 +41,21 @@ LIMIT :limit;
 -- Every move of a task, oldest first.
 SELECT at, source, target, reason FROM timeline WHERE task_id = :id ORDER BY number;
 
+-- name: find_progress
+-- How far one attempt is, for those who follow it; its task may not have come to it yet.
+SELECT t.state, t.attempts, a.number, a.outcome, a.error_code
+FROM tasks AS t LEFT JOIN attempts AS a ON a.task_id = t.id AND a.number = :number
+WHERE t.id = :id;
+
 -- name: find_claimable
 -- The next task in the total order: priority, then the repository that has waited longest for a turn, then
--- not_before, created, id. One seek for each repository that has work, however long its queue is.
+-- not_before, created, id. One seek for each repository that has work, however long its queue is; left to
+-- itself, SQLite reads the whole queue for each of them.
 WITH RECURSIVE repositories (repository_key) AS (
-    SELECT min(repository_key) FROM tasks WHERE state = 'queued'
+    SELECT min(repository_key) FROM tasks INDEXED BY tasks_queued WHERE state = 'queued'
     UNION ALL
     SELECT (
-        SELECT min(t.repository_key) FROM tasks AS t
+        SELECT min(t.repository_key) FROM tasks AS t INDEXED BY tasks_queued
         WHERE t.state = 'queued' AND t.repository_key > r.repository_key
     )
     FROM repositories AS r
@@ -59,7 +66,8 @@ full_agents (agent) AS MATERIALIZED (
     SELECT l.key FROM json_each(:agent_limits) AS l
     WHERE
         l.value <= (
-            SELECT count(*) FROM tasks AS o WHERE o.state = 'running' AND o.agent = l.key
+            SELECT count(*) FROM tasks AS o INDEXED BY tasks_running
+            WHERE o.state = 'running' AND o.agent = l.key
         )
 ),
 
@@ -124,7 +132,7 @@ UPDATE tasks SET
     lease_until_at = NULL,
     updated_at = :now,
     finished_at = :now
-WHERE id = :id AND claim = :claim AND state = 'running'
+WHERE id = :id AND claim = :claim AND state = 'running' AND cancel_requested_at IS NULL
 RETURNING id;
 
 -- name: supersede_running_task
@@ -143,10 +151,10 @@ RETURNING id;
 
 -- name: cancel_running_task
 -- moves: running -> cancelled
--- Stopped by somebody; what the attempt had found is dropped.
+-- Stopped by somebody; what the attempt had found is dropped. The wish says who and why, where there is one.
 UPDATE tasks SET
     state = 'cancelled',
-    reason = :reason,
+    reason = coalesce(cancel_reason, :reason),
     cost_usd = coalesce(cost_usd, 0) + coalesce(:cost_usd, 0),
     claim = NULL,
     lease_until_at = NULL,
@@ -154,6 +162,28 @@ UPDATE tasks SET
     finished_at = :now
 WHERE id = :id AND claim = :claim AND state = 'running'
 RETURNING id;
+
+-- name: cancel_task
+-- moves: received, queued -> cancelled
+-- An operator takes back what is not running; `attempts` is the count by which its effects were planned.
+UPDATE tasks SET
+    state = 'cancelled',
+    reason = :reason,
+    cancel_requested_at = :now,
+    cancel_reason = :reason,
+    updated_at = :now,
+    finished_at = :now
+WHERE id = :id AND state IN ('received', 'queued') AND attempts = :attempts
+RETURNING *;
+
+-- name: request_cancel
+-- The wish to end what runs, on disk before its attempt is asked to stop; the first one counts.
+UPDATE tasks SET
+    cancel_requested_at = coalesce(cancel_requested_at, :now),
+    cancel_reason = coalesce(cancel_reason, :reason),
+    updated_at = :now
+WHERE id = :id AND state = 'running'
+RETURNING *;
 
 -- name: retry_task
 -- moves: running -> queued
@@ -169,21 +199,22 @@ UPDATE tasks SET
     claim = NULL,
     lease_until_at = NULL,
     updated_at = :now
-WHERE id = :id AND claim = :claim AND state = 'running'
+WHERE id = :id AND claim = :claim AND state = 'running' AND cancel_requested_at IS NULL
 RETURNING id;
 
 -- name: return_task
 -- moves: running -> queued
--- Interrupted or lost: not the agent's fault, counted apart from its failures.
+-- Interrupted or lost: not the agent's fault, counted apart from its failures; what it cost was spent.
 UPDATE tasks SET
     state = 'queued',
     reason = :reason,
     not_before_at = :not_before_at,
     infrastructure_failures = infrastructure_failures + 1,
+    cost_usd = coalesce(cost_usd, 0) + coalesce(:cost_usd, 0),
     claim = NULL,
     lease_until_at = NULL,
     updated_at = :now
-WHERE id = :id AND claim = :claim AND state = 'running'
+WHERE id = :id AND claim = :claim AND state = 'running' AND cancel_requested_at IS NULL
 RETURNING id;
 
 -- name: renew_leases
@@ -205,7 +236,7 @@ SELECT * FROM tasks WHERE state = 'running' AND lease_until_at <= :now ORDER BY 
 
 -- name: list_ripe_tasks
 -- Tasks in `received` whose debounce is over, oldest first.
-SELECT * FROM tasks
+SELECT * FROM tasks INDEXED BY tasks_received
 WHERE state = 'received' AND not_before_at <= :now
 ORDER BY not_before_at
 LIMIT :limit;
