@@ -12,6 +12,7 @@ from covend.config.schema import (
     AdminTable,
     AgentTable,
     ConfigTable,
+    ContainerTable,
     GitHubTable,
     LimitsTable,
     RuleTable,
@@ -27,6 +28,8 @@ from covend.core.settings import (
     Agent,
     AgentLimits,
     Checkout,
+    Container,
+    Engine,
     GitHub,
     Limits,
     Retention,
@@ -87,6 +90,7 @@ def _store(store: StoreTable) -> Store:
         completed_s=kept.completed,
         failed_s=kept.failed,
         logs_s=kept.logs,
+        workspaces_s=kept.workspaces,
     )
     return Store(url=store.url, retention=retention)
 
@@ -136,6 +140,8 @@ def _agent(name: str, agent: AgentTable) -> Agent:
         env=tuple(agent.env),
         limits=_agent_limits(agent),
         sandbox=Sandbox(agent.sandbox),
+        container=_container(agent.container),
+        readable=tuple(agent.readable),
         user=agent.user,
         concurrency=agent.concurrency,
         fallback=tuple(agent.fallback),
@@ -153,6 +159,13 @@ def _agent_limits(agent: AgentTable) -> AgentLimits:
         cpus=limits.cpus,
         output_bytes=limits.output,
     )
+
+
+def _container(container: ContainerTable | None) -> Container | None:
+    if container is None:
+        return None
+    engine = Engine(container.engine) if container.engine else None
+    return Container(image=container.image, engine=engine)
 
 
 def _retry(agent: AgentTable) -> Retry:

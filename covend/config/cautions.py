@@ -20,6 +20,7 @@ def find_cautions(config: ConfigTable) -> Iterator[Finding]:
     """Give every warning that the file's own text justifies."""
     yield from _listeners(config)
     yield from _idle_agents(config)
+    yield from _unconfined(config)
     if not config.rules:
         yield Finding(path=("rules",), message="are missing: every delivery will be ignored")
     for index, rule in enumerate(config.rules):
@@ -40,6 +41,20 @@ def _idle_agents(config: ConfigTable) -> Iterator[Finding]:
         if name not in used:
             path = ("agents", name)
             yield Finding(path=path, message="is used by no rule", is_about_key=True)
+
+
+def _unconfined(config: ConfigTable) -> Iterator[Finding]:
+    """Find what is written of a sandbox that is not there."""
+    for name, agent in config.agents.items():
+        if agent.sandbox == "none" and not agent.network:
+            message = 'is not in force with sandbox = "none": the agent HAS the network'
+            yield Finding(path=("agents", name, "network"), message=message)
+        if agent.sandbox == "none" and agent.readable:
+            message = 'has no effect with sandbox = "none": nothing is hidden from the agent'
+            yield Finding(path=("agents", name, "readable"), message=message, is_about_key=True)
+        if agent.sandbox != "container" and agent.container is not None:
+            message = f'has no effect with sandbox = "{agent.sandbox}"'
+            yield Finding(path=("agents", name, "container"), message=message, is_about_key=True)
 
 
 def _rule(config: ConfigTable, path: KeyPath, rule: RuleTable) -> Iterator[Finding]:

@@ -45,6 +45,12 @@ def read_all(tables: Mapping[str, Any], directory: Path, environ: Mapping[str, s
     return credentials
 
 
+def variables_named(tables: Mapping[str, Any]) -> frozenset[str]:
+    """Give the variables of the environment that hold covend's own secrets."""
+    sources = (source for _, source in _sources(tables))
+    return frozenset(source["env"] for source in sources if "env" in source)
+
+
 def _read_one(
     credentials: Credentials,
     path: KeyPath,

@@ -21,6 +21,7 @@ from covend.config.not_yet import find_not_yet
 from covend.config.overrides import has_units, kind_at, override
 from covend.config.problems import ConfigErrors, Finding, Problem, Source, masked_line
 from covend.config.references import check_references
+from covend.config.reserved import find_reserved
 from covend.config.schema import ConfigTable
 from covend.config.shape import fit
 from covend.core.settings import Settings
@@ -42,6 +43,8 @@ class Inspection:
     config: ConfigTable | None = None
     """The file as it was understood, with all defaults."""
     source: Source | None = None
+    secret_variables: frozenset[str] = frozenset()
+    """The variables of the environment that hold covend's own secrets."""
 
 
 def load(path: Path, environ: Mapping[str, str], *, read_secrets: bool = True) -> Settings:
@@ -88,7 +91,8 @@ def _judge(
     if environ is not None:
         kept = credentials.read_all(tables, directory, environ)
     references = check_references(tables, templates)
-    errors = [*findings, *misfits, *unreadable, *kept.errors, *references]
+    reserved = find_reserved(tables)
+    errors = [*findings, *misfits, *unreadable, *kept.errors, *references, *reserved]
     cautions = [*kept.cautions, *find_not_yet(tables), *(find_cautions(config) if config else ())]
     settings = None
     if config is not None and not errors:
@@ -100,6 +104,7 @@ def _judge(
         warnings=source.locate_all(cautions),
         config=config,
         source=source,
+        secret_variables=credentials.variables_named(tables),
     )
 
 

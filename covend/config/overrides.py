@@ -113,7 +113,9 @@ def has_units(kind: Any) -> bool:
     """Say whether the annotation is of a duration or a size, which are written as text."""
     if get_origin(kind) is Annotated:
         first, *rest = get_args(kind)
-        return has_units(first) or any(isinstance(mark, BeforeValidator) for mark in rest)
+        # Lists are read by a validator too, and have no unit.
+        is_read = any(isinstance(mark, BeforeValidator) for mark in rest)
+        return has_units(first) or (is_read and _plain(first) in {int, float})
     if get_origin(kind) in {Union, UnionType}:
         return any(has_units(arm) for arm in get_args(kind))
     return False

@@ -16,6 +16,7 @@ import jinja2
 from jinja2 import meta
 
 from covend.config.github_events import COMMAND, FREE_ACTIONS, known_names
+from covend.config.locate import KeyPath
 from covend.config.presets import NEEDS_PROMPT, preset_of
 from covend.config.problems import Finding, closest, shown
 from covend.config.tables import named_tables, table, tables_in, texts_in
@@ -75,6 +76,18 @@ def _agents(tables: Tables) -> Iterator[Finding]:
             yield Finding(path=path, message=message, is_about_key=True)
         yield from _fallbacks(tables, name, agent)
         yield from _retry(path, table(agent.get("retry")))
+        if agent.get("sandbox") == "container" and "container" not in agent:
+            message = 'is missing: sandbox = "container" needs container = { image = "…" }'
+            yield Finding(path=(*path, "container"), message=message, is_about_key=True)
+        yield from _readable(path, agent)
+
+
+def _readable(path: KeyPath, agent: Tables) -> Iterator[Finding]:
+    """Refuse what a sandbox has of its own: the machine's would lie over it."""
+    for index, place in texts_in(agent.get("readable")):
+        if place.lstrip("/").partition("/")[0] in {"proc", "sys", "dev"}:
+            message = "would lie over what a sandbox has of its own"
+            yield Finding(path=(*path, "readable", index), message=message, got=f'"{place}"')
 
 
 def _fallbacks(tables: Tables, name: str, agent: Tables) -> Iterator[Finding]:

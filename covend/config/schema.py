@@ -21,6 +21,7 @@ from covend.config.values import (
     FilePath,
     Globs,
     GuardedUrl,
+    Image,
     Login,
     Money,
     Name,
@@ -31,7 +32,9 @@ from covend.config.values import (
     Text,
     Tokens,
     Url,
+    UserName,
     Variable,
+    WholePath,
     flat,
     never_just_text,
     never_plain,
@@ -107,6 +110,7 @@ class RetentionTable(Table):
     completed: Positive = 30 * DAY
     failed: Positive = 90 * DAY
     logs: Positive = 14 * DAY
+    workspaces: Positive = 3 * DAY
 
 
 class StoreTable(Table):
@@ -170,6 +174,13 @@ class AgentLimitsTable(Table):
     output: Bytes = 64 * MIB
 
 
+class ContainerTable(Table):
+    """`agents.NAME.container`."""
+
+    image: Image
+    engine: Literal["docker", "podman"] | None = None
+
+
 class AgentTable(Budgets):
     """`[agents.NAME]`; what is None here is filled in by the preset."""
 
@@ -183,7 +194,9 @@ class AgentTable(Budgets):
     env: list[Variable] = []
     limits: AgentLimitsTable = Field(default_factory=AgentLimitsTable)
     sandbox: Literal["none", "bubblewrap", "container"] = "none"
-    user: Text | None = None
+    container: ContainerTable | None = None
+    readable: list[WholePath] = []
+    user: UserName | None = None
     concurrency: Count | None = None
     fallback: list[Text] = []
     retry: RetryTable = Field(default_factory=RetryTable)

@@ -22,6 +22,9 @@ _PORT_MAX = 65_535
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOGIN = re.compile(r"@?([A-Za-z0-9][A-Za-z0-9-]{0,38})(\[bot\])?")
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@+-]{0,254}")
+_USER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
+_NOT_IN_A_MOUNT = frozenset(',"\n\0')
 _CRON_FIELDS = ("minute", "hour", "day of month", "month", "day of week")
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*/,?#-]+")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -75,6 +78,27 @@ def _absolute_or_relative(value: str) -> str:
         raise wrong("must be a path")
     if value.startswith("~"):
         raise wrong("must be a path without '~', which is not expanded")
+    return value
+
+
+def _whole_path(value: str) -> str:
+    """Refuse what cannot be written in a container's list of mounts."""
+    if not value.startswith("/") or not value.strip("/"):
+        raise wrong('must be a whole path such as "/opt/tools", and not all of "/"')
+    if _NOT_IN_A_MOUNT & set(value) or ".." in value.split("/"):
+        raise wrong("must be a path without '..', comma, quote or line break")
+    return value.rstrip("/")
+
+
+def _image(value: str) -> str:
+    if not _IMAGE.fullmatch(value):
+        raise wrong('must be the name of an image, such as "registry.example/agents:1"')
+    return value
+
+
+def _user_name(value: str) -> str:
+    if not _USER_NAME.fullmatch(value):
+        raise wrong("must be the name of a user of this machine, not a number")
     return value
 
 
@@ -204,6 +228,9 @@ Bytes = Annotated[int, BeforeValidator(_read_unit(parse_size, SIZE_FORMS, may_be
 Name = Annotated[str, AfterValidator(_name)]
 Variable = Annotated[str, AfterValidator(_variable)]
 Login = Annotated[str, AfterValidator(_login)]
+WholePath = Annotated[str, AfterValidator(_whole_path)]
+Image = Annotated[str, AfterValidator(_image)]
+UserName = Annotated[str, AfterValidator(_user_name)]
 FilePath = Annotated[str, AfterValidator(_absolute_or_relative)]
 Address = Annotated[str, AfterValidator(_address)]
 AdminAddress = Annotated[str, AfterValidator(_admin_address)]

@@ -6,6 +6,16 @@ import pytest
 
 from tests.config.files import GOOD, look
 
+USED = """\
+[[rules]]
+name = "second"
+on = ["push"]
+agent = "x"
+prompt = { text = "x" }
+[agents.x]
+command = ["x"]
+"""
+
 
 @pytest.mark.parametrize(
     ("text", "key", "words"),
@@ -13,6 +23,9 @@ from tests.config.files import GOOD, look
         ("[safeguards]\nloop = { no_progress = 2 }", "safeguards", "not in force"),
         ('[agents.x]\ncommand = ["x"]', "agents.x", "used by no rule"),
         ('[admin]\nlisten = "0.0.0.0:1"', "admin.listen", "other machines"),
+        (f"{USED}network = false", "agents.x.network", "HAS the network"),
+        (f'{USED}readable = ["/opt"]', "agents.x.readable", "nothing is hidden"),
+        (f'{USED}container = {{ image = "x" }}', "agents.x.container", "no effect"),
         ("[limits]\nbudget_usd_per_day = 5", "limits.budget_usd_per_day", "no budget"),
         ('[github]\nreconcile_every = "5m"', "github.reconcile_every", "not read"),
     ],

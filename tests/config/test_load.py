@@ -17,7 +17,7 @@ from covend.config.problems import ConfigErrors
 from covend.core.contract.prompts import BUILTIN
 from covend.core.model import EffectKind
 from covend.core.policy import policy_of
-from covend.core.settings import Checkout, Preset
+from covend.core.settings import Checkout, Container, Engine, Preset, Sandbox
 from tests.config.files import ENVIRON, GOOD, look
 
 TEN_MISTAKES = """\
@@ -115,9 +115,11 @@ def test_every_value_of_the_file_reaches_the_settings(tmp_path: Path) -> None:
         'debounce = "500ms"\npriority = -3\n'
         'when = { repository = "acme/*", fork = false, payload = { a.b = 3, c = ["x", true] } }\n'
         '[server]\nlisten = "[::1]:0"\n[admin]\nlisten = "unix:/run/a.sock"\n'
-        '[limits]\ndrain = 0\nworkspaces = "1GiB"\n'
+        '[limits]\ndrain = 0\nworkspaces = "1GiB"\n[store]\nretention = { workspaces = "1d" }\n'
         '[agents.other]\ncommand = ["x", "{prompt}"]\nexit_codes = { "3" = "needs_input" }\n'
         'limits = { output = "1MiB", cpus = 2 }\nretry = { attempts = 1 }\n'
+        'sandbox = "container"\ncontainer = { image = "a/b:1", engine = "podman" }\n'
+        'readable = ["/opt/tools/"]\nuser = "builder"\nnetwork = false\n'
     )
     loaded = look(tmp_path, text).settings
     assert loaded is not None
@@ -131,7 +133,11 @@ def test_every_value_of_the_file_reaches_the_settings(tmp_path: Path) -> None:
     assert (loaded.server.host, loaded.server.port) == ("::1", 0)
     assert loaded.admin.socket == Path("/run/a.sock")
     assert (loaded.limits.drain_s, loaded.limits.workspaces_bytes) == (0.0, 1 << 30)
+    assert loaded.store.retention.workspaces_s == 86_400.0
     agent = loaded.agents["other"]
+    assert (agent.sandbox, agent.user, agent.network) == (Sandbox.CONTAINER, "builder", False)
+    assert agent.container == Container(image="a/b:1", engine=Engine.PODMAN)
+    assert agent.readable == ("/opt/tools",)
     assert agent.exit_codes == {3: "needs_input"}
     assert (agent.limits.output_bytes, agent.limits.cpus) == (1 << 20, 2.0)
     assert (agent.retry.attempts, agent.retry.base_s) == (1, 30.0)

@@ -94,3 +94,17 @@ def test_every_value_has_an_origin(tmp_path: Path) -> None:
     assert found["limits", "drain"] == ("1m", "default")
     assert found["limits", "workspaces"] == ("10GiB", "default")
     assert found["github", "token", "env"] == ("T", f"{path}:2")
+
+
+def test_a_list_that_a_validator_reads_has_no_unit(tmp_path: Path) -> None:
+    path = tmp_path / "covend.toml"
+    path.write_text(
+        '[github]\ntoken = { env = "T" }\nwebhook_secrets = [{ env = "T" }]\n'
+        '[agents.a]\ncommand = ["a"]\n'
+        '[[rules]]\nname = "r"\non = ["push"]\nagent = "a"\ndebounce = "5s"\n'
+        'when = { repository = ["acme/*"], draft = false, payload = { "a.b" = ["x"] } }\n'
+    )
+    found = {path: value for path, value, _ in origins(inspect(path, {"T": "x"}))}
+    assert found["rules", 0, "when", "repository"] == ["acme/*"]
+    assert found["rules", 0, "when", "payload", "a.b"] == ["x"]
+    assert found["rules", 0, "debounce"] == "5s"
