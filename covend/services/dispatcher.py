@@ -13,11 +13,11 @@ from anyio.abc import TaskGroup
 
 from covend.core.contract.outcome import StopReason
 from covend.core.errors import StoreError
-from covend.core.model import Claim, ClaimToken
+from covend.core.model import Claim, ClaimToken, TaskId
 from covend.core.settings import Limits
 from covend.core.states import TaskState
-from covend.edges.agents.process import Stop
 from covend.services.clock import Clock
+from covend.services.stopping import Stop
 from covend.services.wakeups import Wakeups
 from covend.store.protocol import Tasks
 from covend.telemetry.logs import Log
@@ -99,6 +99,13 @@ class Dispatcher:
         for running in list(self.running.values()):
             running.stop.request(StopReason.INTERRUPTED)
 
+    def stop(self, task: TaskId, reason: StopReason) -> bool:
+        """Ask what runs of a task to end now; False where nothing of it runs here."""
+        found = [each for each in self.running.values() if each.claim.task.id == task]
+        for running in found:
+            running.stop.request(reason)
+        return bool(found)
+
     async def _round(self, group: TaskGroup) -> float:
         """Start what there are slots for, and say how long to wait then."""
         try:
@@ -130,13 +137,16 @@ class Dispatcher:
 
     async def _attend(self, running: Running) -> None:
         """Run one attempt; whatever it does, its slot is free again and the others go on."""
+        task = running.claim.task.id
+        self._wakeups.followers.wake(task)
         try:
             await self._run(running.claim, running.stop)
         except Exception:
-            log.exception("an attempt failed inside covend", task=running.claim.task.id)
+            log.exception("an attempt failed inside covend", task=task)
         finally:
             self.running.pop(running.claim.token, None)
             self._wakeups.queued.wake()
+            self._wakeups.followers.wake(task)
 
     async def _pause_s(self) -> float:
         """Sleep until the next task is due, or somebody rings."""

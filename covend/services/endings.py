@@ -8,15 +8,18 @@ from dataclasses import replace
 
 from covend.core.contract.outcome import StopReason
 from covend.core.errors import CovendError
-from covend.core.model import Ending, Result
+from covend.core.model import Conclusion, Ending, Result
 from covend.core.states import Outcome
+
+_NO_ANSWER = Result(conclusion=Conclusion.FAILURE)
+"""What stands for the result where no agent gave one: it is no success."""
 
 
 def failed(error: CovendError, *, retryable: bool) -> Ending:
     """End by an error that covend expected."""
     return Ending(
         outcome=Outcome.FAILED,
-        result=Result(),
+        result=_NO_ANSWER,
         error_code=error.code,
         error_message=str(error),
         retryable=retryable,
@@ -28,10 +31,10 @@ def broken(former: Ending | None = None) -> Ending:
 
     Of a former ending only the cost is kept.
     """
-    spent = former.result if former else Result()
+    spent = former.result if former else _NO_ANSWER
     return Ending(
         outcome=Outcome.FAILED,
-        result=Result(usage=spent.usage, session=spent.session),
+        result=replace(_NO_ANSWER, usage=spent.usage, session=spent.session),
         error_code=CovendError.code,
         error_message="covend itself failed at this; its log says why",
         retryable=True,
@@ -42,7 +45,7 @@ def lost(why: str) -> Ending:
     """End an attempt that nobody is at any more."""
     return Ending(
         outcome=Outcome.LOST,
-        result=Result(),
+        result=_NO_ANSWER,
         error_code="lost",
         error_message=why,
         retryable=True,
@@ -53,10 +56,23 @@ def stopped_early(reason: StopReason) -> Ending:
     """End an attempt whose agent never started."""
     return Ending(
         outcome=Outcome(reason),
-        result=Result(),
+        result=_NO_ANSWER,
         error_code=reason,
         error_message="stopped before the agent was started",
         retryable=True,
+    )
+
+
+def cancelled(ending: Ending) -> Ending:
+    """Drop what was found, because somebody has asked to; what it cost is kept."""
+    spent = ending.result
+    return replace(
+        ending,
+        outcome=Outcome.CANCELLED,
+        result=Result(usage=spent.usage, session=spent.session),
+        error_code="cancelled",
+        error_message="the task was cancelled",
+        retryable=False,
     )
 
 

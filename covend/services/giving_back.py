@@ -1,22 +1,24 @@
 """Gives back the task of an attempt that nobody is at any more, at a start and while covend runs.
 
-Refuses to guess who a process is: it is ended by its recorded pid, start time and boot, or by its
-task's marker in its environment.
+Refuses to guess who a process is: it is ended by its recorded pid, start time and boot, by its
+cgroup, or by its task's marker in its environment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import anyio
 import anyio.to_thread
 
-from covend.core.errors import StoreError
+from covend.core.errors import SandboxError, StoreError, TreeNotEmptyError
 from covend.core.model import Attempt, Claim, ClaimToken, Ending, Task
+from covend.core.settings import Policy, Sandbox
 from covend.core.states import TaskState
-from covend.edges.agents.leftovers import end_leftover
-from covend.edges.agents.marked import end_marked
+from covend.edges.agents.leftovers import Leftover
+from covend.edges.agents.sandbox import left_by, remove
+from covend.edges.agents.tree import Containment
 from covend.services.clock import Clock
 from covend.services.settling import Settlements, unplanned
 from covend.store.protocol import Settlement, Tasks
@@ -30,25 +32,38 @@ class GivingBack:
     """Ends what is left of attempts, and settles them as lost."""
 
     def __init__(
-        self, *, tasks: Tasks, clock: Clock, metrics: Metrics, settlements: Settlements
+        self,
+        *,
+        tasks: Tasks,
+        containment: Containment,
+        environ: Mapping[str, str],
+        clock: Clock,
+        metrics: Metrics,
+        settlements: Settlements,
     ) -> None:
-        """Settle as `settlements` plans it."""
+        """End processes by `containment`, and settle as `settlements` plans it; container engines
+        are found by `environ`.
+        """
         self._tasks = tasks
+        self._containment = containment
+        self._environ = environ
         self._clock = clock
         self._metrics = metrics
         self._settlements = settlements
 
     async def end(self, attempts: Sequence[Attempt]) -> None:
         """End the processes of these attempts, also what was started before its pid was on disk,
-        or has left its agent's group.
+        or has left its agent's group; and whatever else nobody is known to be at.
         """
-        for attempt in attempts:
-            await self._end(attempt)
-        tasks = [attempt.task for attempt in attempts]
-        count = await anyio.to_thread.run_sync(end_marked, tasks)
+        leftovers = [_leftover(attempt) for attempt in attempts]
+        try:
+            count = await anyio.to_thread.run_sync(self._containment.end_left, leftovers)
+        except TreeNotEmptyError as error:
+            log.error("orphans do not end; their tasks go on without them", error=str(error))
+            return
         if count:
             self._metrics.orphans_reaped.inc(count)
-            log.warning("orphans were ended by their marker", count=count)
+            log.warning("orphans were ended", count=count)
 
     async def give_back(
         self, task: Task, token: ClaimToken, attempt: Attempt, ending: Ending
@@ -62,29 +77,48 @@ class GivingBack:
             lease_until=now,
             started_at=attempt.started_at,
         )
-        settlement = await self._settlement(claim, attempt, ending)
-        await self._tasks.settle(claim, settlement, now)
+        policy = await self._policy(task)
+        await self._remove_container(policy, attempt)
+        await self._tasks.settle(claim, self._settlement(claim, policy, attempt, ending), now)
         self._metrics.recovered.labels(attempt.phase).inc()
 
-    async def _settlement(self, claim: Claim, attempt: Attempt, ending: Ending) -> Settlement:
+    async def _policy(self, task: Task) -> Policy | None:
         try:
-            policy = await self._tasks.policy_of(claim.task)
+            return await self._tasks.policy_of(task)
         except StoreError:
             raise
         except Exception:
-            log.exception("the policy of a task cannot be read", task=claim.task.id)
+            log.exception("the policy of a task cannot be read", task=task.id)
+            return None
+
+    async def _remove_container(self, policy: Policy | None, attempt: Attempt) -> None:
+        """Remove the container of an attempt: its engine, not covend, holds what runs in it."""
+        if policy is None or policy.agent.sandbox is not Sandbox.CONTAINER:
+            return
+        name = f"{attempt.task}-{attempt.number}"
+        try:
+            undo = left_by(policy.agent, name, self._environ)
+            await anyio.to_thread.run_sync(remove, undo)
+        except SandboxError as error:
+            log.error("a container may still be there", name=name, error=str(error))
+
+    def _settlement(
+        self, claim: Claim, policy: Policy | None, attempt: Attempt, ending: Ending
+    ) -> Settlement:
+        if policy is None:
             return unplanned(log_bytes=attempt.log_bytes)
         planned = self._settlements.plan(claim, policy, ending, log_bytes=attempt.log_bytes)
         if planned.target is TaskState.QUEUED:
             return replace(planned, reason="recovered")
         return planned
 
-    async def _end(self, attempt: Attempt) -> None:
-        if attempt.pid is None or attempt.pid_started is None or attempt.boot_id is None:
-            return
-        was_there = await anyio.to_thread.run_sync(
-            end_leftover, attempt.pid, attempt.pid_started, attempt.boot_id
-        )
-        if was_there:
-            self._metrics.orphans_reaped.inc()
-            log.warning("an orphan was ended", task=attempt.task, pid=attempt.pid)
+
+def _leftover(attempt: Attempt) -> Leftover:
+    return Leftover(
+        task=attempt.task,
+        attempt=attempt.number,
+        pid=attempt.pid,
+        ticks=attempt.pid_started,
+        boot_id=attempt.boot_id,
+        cgroup=attempt.cgroup,
+    )

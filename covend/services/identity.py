@@ -37,7 +37,8 @@ async def learn_own_login(settings: Settings, github: GitHubClient) -> str:
         remembered = _remembered_login(memory, who)
         if remembered is None:
             message = (
-                f"GitHub does not say which account covend is, and this is its first start: {error}"
+                f"GitHub ({who['api_url']}) does not say which account covend is,"
+                f" and this is its first start: {error}"
             )
             raise OutsideError(message) from error
         log.warning("GitHub does not answer; this is who covend was", login=remembered)

@@ -8,6 +8,7 @@ sent once more, byte for byte.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -25,6 +26,7 @@ from covend.edges.github.errors import (
 from covend.edges.github.surfaces import SURFACES
 from covend.services.clock import Clock
 from covend.services.insisting import insist
+from covend.services.known_secrets import Secrets
 from covend.services.side_by_side import SideBySide
 from covend.services.wakeups import Wakeups
 from covend.store.protocol import Effects
@@ -65,13 +67,15 @@ class Publisher:
         clock: Clock,
         wakeups: Wakeups,
         metrics: Metrics,
+        secrets: Secrets,
     ) -> None:
-        """Send through `github`."""
+        """Send through `github`, without anything that `secrets` knows."""
         self._effects = effects
         self._github = github
         self._clock = clock
         self._wakeups = wakeups
         self._metrics = metrics
+        self._secrets = secrets
         self._swept_at: Moment = 0
         self._is_draining = False
         self._emptied = anyio.Event()
@@ -148,7 +152,7 @@ class Publisher:
         try:
             sent = await SURFACES[begun.kind].send(
                 self._github,
-                begun,
+                replace(begun, request=self._secrets.values(begun.request)),
                 Sent(remote_id=previous[0], remote_url=previous[1]) if previous else None,
             )
         except OutcomeUnknown as error:

@@ -6,9 +6,7 @@ Refuses to claim or send anything itself: what was being sent is only doubted.
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from covend.edges.workspace.checkout import clear_directories
+from covend.edges.workspace.keeping import Workspaces
 from covend.services.clock import Clock
 from covend.services.endings import lost
 from covend.services.giving_back import GivingBack
@@ -30,9 +28,9 @@ class Recovery:
         effects: Effects,
         clock: Clock,
         giving_back: GivingBack,
-        workspaces: Path,
+        workspaces: Workspaces,
     ) -> None:
-        """Clear everything away that is in `workspaces`."""
+        """Clear everything away that attempts had in `workspaces`."""
         self._tasks = tasks
         self._effects = effects
         self._clock = clock
@@ -45,7 +43,7 @@ class Recovery:
         """
         running = await self._tasks.running()
         await self._giving_back.end([attempt for _, _, attempt in running])
-        await clear_directories(self._workspaces)
+        await self._workspaces.clean_up()
         for task, token, attempt in running:
             await self._giving_back.give_back(task, token, attempt, LOST)
         now = self._clock.now()

@@ -1,11 +1,12 @@
 """The rules in force: replaced as a whole, and only after their policies are in the store.
 
-A configuration that cannot be read, or a store that cannot take it, changes nothing.
+A configuration that cannot be read or followed on this machine, or a store that cannot take it,
+changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from operator import attrgetter
 
 import anyio.to_thread
@@ -21,6 +22,9 @@ from covend.telemetry.logs import Log
 
 Reload = Callable[[], Settings]
 """Reads the configuration again; ConfigError where it cannot be used."""
+
+Accept = Callable[[Settings], Awaitable[None]]
+"""Tries whether this machine can do what a configuration asks for; ConfigError where it cannot."""
 
 AT_START: Mapping[str, Callable[[Settings], object]] = {
     **{
@@ -63,12 +67,13 @@ class Rulebook:
         if changed:
             log.warning("these changes need a restart", sections=changed)
 
-    async def reload(self, reload: Reload) -> bool:
-        """Adopt what `reload` reads, and log what only a restart would put in force; False where
-        everything stays as it was, and the log says why.
+    async def reload(self, reload: Reload, accept: Accept) -> bool:
+        """Adopt what `reload` reads and `accept` lets pass, and log what only a restart would put
+        in force; False where everything stays as it was, and the log says why.
         """
         try:
             settings = await anyio.to_thread.run_sync(reload)
+            await accept(settings)
             await self.adopt(settings)
         except (ConfigError, StoreError) as error:
             log.error("the configuration stays as it was", code=error.code, error=str(error))

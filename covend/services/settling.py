@@ -6,17 +6,17 @@ The shell of `core.retry` and `core.effects.plan`; a fault of theirs leaves no t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import random
 
 from covend.core.effects.diff import ChangedFile
-from covend.core.effects.plan import plan_end, plan_start
+from covend.core.effects.plan import plan_end, plan_start, plan_stop
 from covend.core.model import Claim, EffectDraft, EffectId, Ending, Moment, Task
 from covend.core.retry import Again, History, decide
 from covend.core.settings import Policy, Retry
 from covend.core.states import Outcome, TaskState
 from covend.services.clock import Clock
-from covend.services.endings import broken
+from covend.services.endings import broken, cancelled
 from covend.store.protocol import Settlement
 from covend.telemetry.logs import Log
 
@@ -80,6 +80,10 @@ class Settlements:
         """Say what shall be seen of the beginning."""
         return self._named(plan_start(claim, policy, app=self._publishing.is_app))
 
+    def stop(self, task: Task, policy: Policy, target: TaskState) -> Effects:
+        """Say what shall be seen of a task that ends while nobody is at it."""
+        return self._named(plan_stop(task, policy, target=target, app=self._publishing.is_app))
+
     def plan(
         self,
         claim: Claim,
@@ -89,13 +93,16 @@ class Settlements:
         files: Sequence[ChangedFile] | None = None,
         log_bytes: int = 0,
     ) -> Settlement:
-        """Say what becomes of the task, and what shall be seen of it.
+        """Say what becomes of the task, and what shall be seen of it; also what does where somebody
+        has asked to cancel it.
 
         What cannot be planned ends as a fault of covend, and without any effect where need be.
         """
         for candidate in (ending, broken(ending)):
             try:
-                return self._planned(claim, policy, candidate, files, log_bytes)
+                planned = self._planned(claim, policy, candidate, files, log_bytes)
+                other = self._planned(claim, policy, cancelled(candidate), None, log_bytes)
+                return replace(planned, if_cancelled=other)
             except Exception:
                 log.exception("the end of an attempt cannot be planned")
         return unplanned(ending, log_bytes=log_bytes)

@@ -1,17 +1,15 @@
 """A covend without its listeners, whose loops a test moves step by step: a real store, the stand-in
-of GitHub, and a clock that only the test turns.
+of GitHub, and a clock that only the test turns. How its rooms are built stands in `rooms`.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-import aiohttp
 import anyio
 
 from covend.core.effects.diff import ChangedFile
@@ -29,40 +27,19 @@ from covend.core.model import (
     TaskId,
 )
 from covend.core.policy import policy_of
-from covend.core.rules.routing import prepare
-from covend.core.settings import Agent, Checkout, GitHub, Limits, Policy, Retry, Rule, Secret
+from covend.core.settings import Agent, Checkout, Retry, Rule
 from covend.core.states import EffectState, Outcome, TaskState
 from covend.demo import payloads
-from covend.demo.github import Hosted, StandInGitHub
 from covend.demo.records import Account, PullRequest
-from covend.edges.agents.process import Stop
-from covend.edges.github.auth import open_auth
-from covend.edges.github.client import GitHubClient
-from covend.services.attempt import Attempts
-from covend.services.dispatcher import Dispatcher, Run
-from covend.services.giving_back import GivingBack
-from covend.services.intake import Intake
-from covend.services.publisher import Publisher
-from covend.services.recovery import Recovery
-from covend.services.ripening import Ripening
-from covend.services.settling import Publishing, Settlements
 from covend.services.side_by_side import SideBySide
-from covend.services.surroundings import Surroundings
-from covend.services.wakeups import Wakeup, Wakeups
-from covend.store.deliveries import StoredDeliveries
-from covend.store.effects import StoredEffects
+from covend.services.stopping import Stop
+from covend.services.wakeups import Wakeup
 from covend.store.protocol import Accepted, Settlement, TaskStory
-from covend.store.sqlite.connection import SqliteConnection
-from covend.store.tasks import StoredTasks
-from covend.telemetry.metrics import Metrics
-from tests.services.hand_clock import HandClock
+from tests.services.rooms import LEASE_S, WEBHOOK_SECRET, Rooms
 
-WEBHOOK_SECRET = "tell-nobody-of-this-webhook"
-LEASE_S = 90.0
 AT_ONCE = 8
 ROUNDS_MAX = 20
 CHECK, COMMENT, REVIEW = EffectKind.CHECK, EffectKind.COMMENT, EffectKind.REVIEW
-PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 def a_rule(**changes: Any) -> Rule:
@@ -96,120 +73,8 @@ def an_ending(summary: str = "All is well.", outcome: Outcome = Outcome.SUCCEEDE
 
 
 @dataclass(kw_only=True)
-class House:
+class House(Rooms):
     """The rooms, and short ways to set up what a test is about."""
-
-    folder: Path
-    github: StandInGitHub
-    till: Hosted
-    clock: HandClock
-    session: aiohttp.ClientSession
-    connection: SqliteConnection
-    metrics: Metrics = field(default_factory=lambda: Metrics(repositories_max=10))
-    wakeups: Wakeups = field(default_factory=Wakeups)
-    policies: dict[str, Policy] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.tasks = StoredTasks(self.connection)
-        self.deliveries = StoredDeliveries(self.connection, queue_max=100)
-        self.effects = StoredEffects(self.connection)
-        self.client = self.new_client()
-        self.publishing = Publishing(is_app=True, key=b"the key of markers")
-        self.settlements = Settlements(clock=self.clock, publishing=self.publishing)
-        for name in ("workspaces", "logs"):
-            (self.folder / name).mkdir()
-
-    # --- rooms ---
-
-    def new_client(self) -> GitHubClient:
-        """A client that remembers nothing of an earlier one: no token, no limit."""
-        settings = GitHub(
-            app_id=self.github.state.app.id,
-            private_key=Secret(self.github.key.private),
-            api_url=self.github.api_url,
-        )
-        auth = open_auth(
-            settings, self.session, self.clock.now, lambda *_: None, wall=self.clock.now
-        )
-        return GitHubClient(
-            self.session, self.github.api_url, auth, self.clock.now, lambda *_: None
-        )
-
-    def publisher(self, effects: StoredEffects | None = None) -> Publisher:
-        return Publisher(
-            effects=effects or self.effects,
-            github=self.client,
-            clock=self.clock,
-            wakeups=self.wakeups,
-            metrics=self.metrics,
-        )
-
-    def ripening(self, tasks: StoredTasks | None = None) -> Ripening:
-        return Ripening(
-            tasks=tasks or self.tasks,
-            deliveries=self.deliveries,
-            github=self.client,
-            clock=self.clock,
-            wakeups=self.wakeups,
-            mention=self.mention,
-        )
-
-    def attempts(self, tasks: StoredTasks | None = None) -> Attempts:
-        return Attempts(
-            tasks=tasks or self.tasks,
-            github=self.client,
-            clock=self.clock,
-            wakeups=self.wakeups,
-            metrics=self.metrics,
-            settlements=self.settlements,
-            surroundings=Surroundings(
-                workspaces=self.folder / "workspaces",
-                logs=self.folder / "logs",
-                api_url=self.github.api_url,
-                environ={"PATH": PATH},
-                secrets=(WEBHOOK_SECRET,),
-            ),
-        )
-
-    def dispatcher(
-        self,
-        run: Run,
-        *,
-        tasks: StoredTasks | None = None,
-        concurrency: int = 4,
-        **agents: int,
-    ) -> Dispatcher:
-        return Dispatcher(
-            tasks=tasks or self.tasks,
-            run=run,
-            clock=self.clock,
-            wakeups=self.wakeups,
-            metrics=self.metrics,
-            node="here",
-            limits=Limits(concurrency=concurrency, lease_s=LEASE_S),
-            agents=agents,
-        )
-
-    def giving_back(self) -> GivingBack:
-        return GivingBack(
-            tasks=self.tasks,
-            clock=self.clock,
-            metrics=self.metrics,
-            settlements=self.settlements,
-        )
-
-    def recovery(self) -> Recovery:
-        return Recovery(
-            tasks=self.tasks,
-            effects=self.effects,
-            clock=self.clock,
-            giving_back=self.giving_back(),
-            workspaces=self.folder / "workspaces",
-        )
-
-    @property
-    def mention(self) -> str:
-        return self.github.state.app.slug
 
     # --- ways in ---
 
@@ -242,7 +107,7 @@ class House:
         )
         body = payloads.encode(payloads.SAMPLES[event](scene))
         headers = payloads.signed(body, WEBHOOK_SECRET, event.partition(".")[0], str(uuid4()))
-        accepted = await self._intake().receive(fold(headers.items()), body)
+        accepted = await self.intake().receive(fold(headers.items()), body)
         assert not isinstance(accepted, Refused)
         return accepted
 
@@ -370,18 +235,6 @@ class House:
             return other.execute(statement, parameters).fetchall()
         finally:
             other.close()
-
-    def _intake(self) -> Intake:
-        rules = tuple(policy.rule for policy in self.policies.values())
-        own = f"{self.github.state.app.slug}[bot]"
-        return Intake(
-            deliveries=self.deliveries,
-            route=prepare(rules, self.policies, [own], ()).route,
-            secrets=(Secret(WEBHOOK_SECRET),),
-            mention=self.mention,
-            clock=self.clock,
-            wakeups=self.wakeups,
-        )
 
     def _serial(self) -> int:
         self._count = getattr(self, "_count", 0) + 1

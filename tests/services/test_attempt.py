@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -15,7 +16,8 @@ from covend.core.errors import StoreBusyError
 from covend.core.model import Claim, Conclusion, Moment, Phase
 from covend.core.settings import Checkout, Retry
 from covend.core.states import Outcome, TaskState
-from covend.edges.agents.process import Stop
+from covend.edges import children
+from covend.services.stopping import Stop
 from covend.store.protocol import Settlement, TaskStory
 from covend.store.tasks import StoredTasks
 from tests.services.alive import is_alive
@@ -23,16 +25,12 @@ from tests.services.house import (
     CHECK,
     COMMENT,
     REVIEW,
-    WEBHOOK_SECRET,
     House,
     a_rule,
     an_agent,
 )
-
-
-def writing(**result: object) -> str:
-    """Shell that writes a result file."""
-    return f'printf %s {shlex.quote(json.dumps(result))} > "$COVEND_RESULT"'
+from tests.services.rooms import WEBHOOK_SECRET
+from tests.services.writing import writing
 
 
 async def attempted(house: House, script: str, **changes: object) -> TaskStory:
@@ -242,7 +240,7 @@ async def test_a_secret_that_the_agent_prints_is_seen_nowhere(house: House) -> N
     whole = f"echo {WEBHOOK_SECRET}; echo {WEBHOOK_SECRET} >&2"
     torn = f"printf {start}; sleep 0.1; echo {rest}"
     story = await attempted(house, f"{whole}; {torn}; {said}")
-    log = house.attempts().log_path(claim_of(story)).read_text()
+    log = (house.folder / "logs" / f"{story.task.id}-1.jsonl").read_text()
     (review,) = house.github.state.reviews
     seen = [log, story.task.summary or "", review.body, json.dumps(house.posted("/check-runs"))]
     seen += [str(each.request) for each in story.effects]
@@ -292,6 +290,17 @@ async def test_the_agent_finds_the_head_its_brief_and_its_prompt(house: House) -
     assert not names & set(os.environ) - {"PATH", "PWD", "SHLVL", "_", "OLDPWD"}
 
 
+async def test_an_agent_whose_rule_has_no_prompt_reads_nothing_and_works(house: House) -> None:
+    await house.adopt(a_rule(prompt=""), an_agent("cat; echo done"))
+    story = await house.attempt()
+    assert (story.task.state, story.task.summary) == (TaskState.COMPLETED, "done")
+
+
+async def test_what_fails_before_its_agent_starts_is_no_success(house: House) -> None:
+    story = await attempted(house, "true", command=("no-such-agent",))
+    assert (story.task.state, story.task.conclusion) == (TaskState.FAILED, Conclusion.FAILURE)
+
+
 async def test_a_checkout_that_fails_is_retried(house: House) -> None:
     house.github.faults.add("*", "*/acme/till.git/*", "error_500", 1_000)
     await house.adopt(a_rule(checkout=Checkout.HEAD), an_agent())
@@ -337,7 +346,6 @@ async def test_a_fault_of_covend_fails_the_attempt_and_not_the_daemon(house: Hou
     """The task stayed `running` until the next start."""
     await house.adopt(a_rule(), an_agent(retry=Retry(attempts=1)))
     claim = await house.claimed()
-    (house.folder / "workspaces").rmdir()
     (house.folder / "workspaces").write_text("in the way")
     story = await house.run(claim)
     assert (story.task.state, story.task.error_code) == (TaskState.FAILED, "internal")
@@ -354,9 +362,9 @@ class Busy(StoredTasks):
         self._refuse_once("note_phase")
         await super().note_phase(claim, phase)
 
-    async def settle(self, claim: Claim, settlement: Settlement, now: Moment) -> None:
+    async def settle(self, claim: Claim, settlement: Settlement, now: Moment) -> Settlement:
         self._refuse_once("settle")
-        await super().settle(claim, settlement, now)
+        return await super().settle(claim, settlement, now)
 
     def _refuse_once(self, what: str) -> None:
         if what not in self.refused:
@@ -373,3 +381,18 @@ async def test_a_busy_store_costs_no_attempt(house: House) -> None:
     assert busy.refused == ["note_phase", "settle"]
     assert [attempt.outcome for attempt in story.attempts] == [Outcome.SUCCEEDED]
     assert story.task.conclusion is Conclusion.SUCCESS
+
+
+async def test_a_start_for_which_the_machine_has_nothing_left_is_tried_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It failed the task for good, though it passes by itself."""
+
+    def start(*_: object, **__: object) -> NoReturn:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    await house.adopt(a_rule(), an_agent())
+    claim = await house.claimed()
+    monkeypatch.setattr(children, "start", start)
+    story = await house.run(claim)
+    assert (story.task.state, story.task.error_code) == (TaskState.QUEUED, "agent_shortage")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,11 +10,12 @@ import pytest
 from covend.core.contract.outcome import StopReason
 from covend.core.effects.plan import plan_end
 from covend.core.errors import NotFoundError
-from covend.core.model import Claim, EffectDraft, Ending, Moment, Task, TaskId
+from covend.core.model import Claim, EffectDraft, Ending, Moment, Task
 from covend.core.settings import Policy, Retry
 from covend.core.states import Outcome, TaskState
-from covend.edges.agents.process import Stop
+from covend.edges.workspace import checkout
 from covend.services import attempt, settling
+from covend.services.stopping import Stop
 from covend.store.protocol import Settlement
 from covend.store.tasks import StoredTasks
 from tests.services.house import CHECK, COMMENT, House, a_rule, an_agent
@@ -64,9 +62,9 @@ class Watched(StoredTasks):
         self._house = house
         self.left: list[str] | None = None
 
-    async def settle(self, claim: Claim, settlement: Settlement, now: Moment) -> None:
-        self.left = [each.name for each in (self._house.folder / "workspaces").iterdir()]
-        await super().settle(claim, settlement, now)
+    async def settle(self, claim: Claim, settlement: Settlement, now: Moment) -> Settlement:
+        self.left = [each.name for each in self._house.folder.glob("workspaces/*")]
+        return await super().settle(claim, settlement, now)
 
 
 async def test_a_task_is_settled_when_nothing_is_left_of_its_attempt(house: House) -> None:
@@ -74,25 +72,6 @@ async def test_a_task_is_settled_when_nothing_is_left_of_its_attempt(house: Hous
     claim, tasks = await with_agent(house, "mkdir -p a/b"), Watched(house)
     await house.attempts(tasks).run(claim, Stop())
     assert tasks.left == []
-
-
-@contextmanager
-def an_agent_of(task: TaskId, attempt: int) -> Iterator[subprocess.Popen[bytes]]:
-    marks = {"COVEND_TASK": task, "COVEND_ATTEMPT": str(attempt)}
-    with subprocess.Popen(["sleep", "1000"], env={"PATH": os.environ["PATH"], **marks}) as process:
-        yield process
-        process.kill()
-
-
-@pytest.mark.parametrize(("number", "is_ended"), [(1, True), (2, False)])
-async def test_an_attempt_ends_its_own_processes_alone(
-    house: House, number: int, is_ended: bool
-) -> None:
-    claim = await with_agent(house)
-    with an_agent_of(claim.task.id, number) as process:
-        await house.run(claim)
-        was_ended = process.poll() is not None
-    assert was_ended == is_ended
 
 
 class WithoutPolicy(StoredTasks):
@@ -150,7 +129,7 @@ async def test_what_cannot_be_cleared_away_is_no_reason_to_forget_the_end(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim = await with_agent(house)
-    monkeypatch.setattr(attempt, "end_marked", failing(OSError))
+    monkeypatch.setattr(checkout, "remove_directory", failing(OSError))
     assert (await house.run(claim)).task.state is TaskState.COMPLETED
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +13,7 @@ from covend.core.contract.outcome import StopReason
 from covend.core.errors import StoreBusyError
 from covend.core.model import Claim
 from covend.core.states import Outcome, TaskState
-from covend.edges.agents.process import Stop
+from covend.services.stopping import Stop
 from covend.store.protocol import Settlement
 from covend.store.tasks import StoredTasks
 from tests.services.house import House, a_rule, an_agent, an_ending
@@ -37,9 +36,8 @@ class Attempts:
 
     async def run(self, claim: Claim, stop: Stop) -> None:
         self._count(claim, 1)
-        async with anyio.create_task_group() as group:
-            for wait in (self.gate.wait, stop.wait):
-                group.start_soon(self._end_with, wait, group.cancel_scope)
+        with stop.scope:
+            await self.gate.wait()
         self._count(claim, -1)
         if stop.reason is not None:
             self.stopped.append(stop.reason)
@@ -49,12 +47,6 @@ class Attempts:
         with anyio.fail_after(within_s):
             while len(self.begun) < count:
                 await self.changed.wait()
-
-    async def _end_with(
-        self, wait: Callable[[], Awaitable[None]], scope: anyio.CancelScope
-    ) -> None:
-        await wait()
-        scope.cancel()
 
     def _count(self, claim: Claim, by: int) -> None:
         for name in ("all", claim.task.agent):

@@ -16,7 +16,8 @@ from covend.services.leases import Leases
 from covend.store.tasks import StoredTasks
 from tests.services.alive import is_alive
 from tests.services.fifo import Fifo
-from tests.services.house import LEASE_S, House, a_rule, an_agent
+from tests.services.house import House, a_rule, an_agent
+from tests.services.rooms import LEASE_S
 
 WITHIN_S = 20.0
 FOR_EVER_S = 1_000.0

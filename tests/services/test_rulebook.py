@@ -22,6 +22,7 @@ from covend.store.queries import load_queries
 from covend.store.sqlite.connection import SqliteConnection, open_sqlite
 from covend.store.sqlite.migrate import migrate
 from covend.telemetry import logs
+from tests.telemetry.book import Book
 
 AGENT = Agent(name="echo", command=("echo",))
 EVENT = Event(source="github", delivery=DeliveryId("d"), name="issues", action="opened")
@@ -49,6 +50,10 @@ def book(connection: SqliteConnection) -> Rulebook:
     return Rulebook(deliveries=deliveries, clock=Clock(), own_logins=["covend[bot]"])
 
 
+async def accept(_: Settings) -> None:
+    """As on a machine that can do everything."""
+
+
 def names(book: Rulebook) -> list[str]:
     return [draft.rule for draft in book.route(EVENT).drafts]
 
@@ -62,7 +67,7 @@ async def test_a_reload_puts_other_rules_in_force_with_their_policies_in_the_sto
 ) -> None:
     await book.adopt(settings_of(rule("old")))
     newer = settings_of(rule("new"))
-    assert await book.reload(lambda: newer)
+    assert await book.reload(lambda: newer, accept)
     assert names(book) == ["new"]
     kept = await connection.read(one("find_policy", sha256=newer.policies["new"].sha256))
     assert kept is not None
@@ -73,8 +78,27 @@ async def test_a_configuration_that_cannot_be_used_keeps_the_old_rules(book: Rul
         raise ConfigError("covend.toml:3: rules[0].agent: there is no agent x")
 
     await book.adopt(settings_of(rule("old")))
-    assert not await book.reload(bad)
+    assert not await book.reload(bad, accept)
     assert names(book) == ["old"]
+
+
+async def test_a_configuration_that_this_machine_cannot_follow_keeps_the_old_rules(
+    book: Rulebook, connection: SqliteConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_: Settings) -> None:
+        raise ConfigError("agents.echo: bwrap is missing")
+
+    read = Book(monkeypatch)
+    await book.adopt(settings_of(rule("old")))
+    newer = settings_of(rule("new"))
+    assert not await book.reload(lambda: newer, refuse)
+    assert names(book) == ["old"]
+    assert await connection.read(one("find_policy", sha256=newer.policies["new"].sha256)) is None
+    (line,) = read.lines()
+    assert (line["message"], line["error"]) == (
+        "the configuration stays as it was",
+        "agents.echo: bwrap is missing",
+    )
 
 
 async def test_an_error_that_nobody_expects_of_a_configuration_is_not_hidden(
@@ -84,7 +108,7 @@ async def test_an_error_that_nobody_expects_of_a_configuration_is_not_hidden(
         raise NotFoundError("not what a configuration raises")
 
     with pytest.raises(NotFoundError):
-        await book.reload(broken)
+        await book.reload(broken, accept)
 
 
 async def test_the_log_names_what_only_a_restart_puts_in_force(

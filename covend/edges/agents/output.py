@@ -1,19 +1,20 @@
 """Keeps what an agent prints: bounded lines, and one ordered log file that others can follow.
 
 The log is JSON lines `[ms, stream, text]` (ms UTC; `o` standard output, `e` standard error, `m` a
-mark of covend's own), each written at once and whole, so that a byte offset after any line is a
-place to go on from. What is over the limit is cut with a mark, and the attempt goes on.
+mark of covend's own), written in whole lines, so that a byte offset after any line is a place to go
+on from. What is over the limit is cut with a mark, and the attempt goes on.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import orjson
 
@@ -23,6 +24,8 @@ from covend.core.model import Moment
 LINE_MAX = 1 << 20
 """Bytes of one line; the rest of a longer one is dropped."""
 CUT_LINE = " …[line cut]"
+BATCH_MAX = 1 << 18
+"""Bytes that wait for the end of a turn of the event loop; more are written at once."""
 READ_MAX = 1 << 20
 LOG_LINE_MAX = 8 * LINE_MAX
 """Bytes of one line of the log: JSON writes a control character as six."""
@@ -95,23 +98,48 @@ class Tail:
 class Log:
     """The log file of one attempt; `limit` bytes at most, and a mark where it was cut.
 
+    Lines of one turn of the event loop leave in one system call, without a loop each at once.
     A disk that is full ends the log (`size` tells how far it got), not the attempt.
     """
 
-    def __init__(self, path: Path, *, limit: int, clock: Callable[[], Moment]) -> None:
-        """Open the file for appending, made with mode 0600; follows no link, raises OSError."""
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    def __init__(
+        self,
+        path: Path,
+        *,
+        limit: int,
+        clock: Callable[[], Moment],
+        on_written: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Open the file for appending, made with mode 0600; follows no link, raises OSError.
+
+        `on_written` is called whenever there is more to read.
+        """
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._file = os.open(path, flags, 0o600)
         self._limit = limit
         self._clock = clock
+        self._on_written = on_written
         self._is_cut = False
         self._tail = Tail()
-        self.size = os.fstat(self._file).st_size
+        self._waiting: list[bytes] = []
+        self._waiting_size = 0
+        self._is_due = False
+        self._written = os.fstat(self._file).st_size
+        self._end_broken_line()
+
+    @property
+    def size(self) -> int:
+        """The bytes of the log, also of what is yet to be written."""
+        return self._written + self._waiting_size
 
     @property
     def tail(self) -> str:
         """The last 16 KiB of standard output, also of what the file has no room for."""
         return str(self._tail)
+
+    def forget_tail(self) -> None:
+        """Begin the tail anew: what comes now is another run's."""
+        self._tail = Tail()
 
     def write(self, stream: Stream, text: str) -> None:
         """Append one line; it must have no secrets any more."""
@@ -119,13 +147,32 @@ class Log:
             self._tail.add(text)
         if self._is_cut:
             return
-        line = self._encode(stream, text)
+        line = _encode(self._clock(), stream, text)
         if self.size + len(line) > self._limit:
             self._is_cut = True
-            line = self._encode(Stream.MARK, f"output cut here: it is over {self._limit} bytes")
+            told = f"output cut here: it is over {self._limit} bytes"
+            line = _encode(self._clock(), Stream.MARK, told)
         self._append(line)
 
+    def flush(self) -> None:
+        """Write what waits; whoever looks at the file sees it then."""
+        data = b"".join(self._waiting)
+        self._waiting, self._waiting_size = [], 0
+        if not data:
+            return
+        try:
+            written = os.write(self._file, data)
+        except OSError:
+            written = 0
+        self._written += written
+        # A short write means a full disk: whoever reads passes over the broken line.
+        self._is_cut = self._is_cut or written < len(data)
+        if written:
+            self._on_written()
+
     def close(self) -> None:
+        """Write what waits; after this nothing can be written."""
+        self.flush()
         os.close(self._file)
 
     def __enter__(self) -> Self:
@@ -139,19 +186,39 @@ class Log:
     ) -> None:
         self.close()
 
-    def _encode(self, stream: Stream, text: str) -> bytes:
-        # A line of Python text never has a surrogate here: it was decoded with "replace".
-        return orjson.dumps([self._clock(), stream.value, text], option=orjson.OPT_APPEND_NEWLINE)
-
     def _append(self, line: bytes) -> None:
-        try:
-            written = os.write(self._file, line)
-        except OSError:
-            self._is_cut = True
-            return
-        self.size += written
-        # A short write means a full disk: whoever reads passes over the broken line.
-        self._is_cut = self._is_cut or written < len(line)
+        self._waiting.append(line)
+        self._waiting_size += len(line)
+        if self._waiting_size >= BATCH_MAX or not self._is_written_soon():
+            self.flush()
+
+    def _is_written_soon(self) -> bool:
+        """Let the event loop write after its present turn; False where there is none."""
+        if not self._is_due:
+            try:
+                asyncio.get_running_loop().call_soon(self._write_due)
+            except RuntimeError:
+                return False
+            self._is_due = True
+        return True
+
+    def _write_due(self) -> None:
+        self._is_due = False
+        self.flush()
+
+    def _end_broken_line(self) -> None:
+        """Let nothing be appended to a line that a crash or a full disk broke off."""
+        if self._written and os.pread(self._file, 1, self._written - 1) != b"\n":
+            self._append(b"\n")
+            self.flush()
+
+
+def _encode(at: Moment, stream: Stream, text: str) -> bytes:
+    try:
+        return orjson.dumps([at, stream.value, text], option=orjson.OPT_APPEND_NEWLINE)
+    except orjson.JSONEncodeError:
+        # A lone surrogate, which no decoding with "replace" makes, but a caller may hold.
+        return _encode(at, stream, text.encode("utf-8", "replace").decode())
 
 
 def read_log(path: Path, offset: int = 0, limit: int = READ_MAX) -> tuple[bytes, int]:
@@ -162,6 +229,9 @@ def read_log(path: Path, offset: int = 0, limit: int = READ_MAX) -> tuple[bytes,
     """
     try:
         with path.open("rb") as file:
+            # No file system goes to every offset that somebody may think of.
+            if offset > os.fstat(file.fileno()).st_size:
+                return b"", offset
             file.seek(offset)
             data = file.read(limit)
             if b"\n" not in data:
@@ -170,3 +240,33 @@ def read_log(path: Path, offset: int = 0, limit: int = READ_MAX) -> tuple[bytes,
         return b"", offset
     whole = data[: data.rfind(b"\n") + 1]
     return whole, offset + len(whole)
+
+
+class Line(NamedTuple):
+    """One line of a log."""
+
+    at: Moment
+    stream: Stream
+    text: str
+    next_offset: int
+    """The byte at which the log goes on after it."""
+
+
+def read_lines(path: Path, offset: int = 0, limit: int = READ_MAX) -> tuple[Sequence[Line], int]:
+    """Give lines from a byte offset on, and the offset to go on from, as `read_log` does.
+
+    What is no line is passed over: one that a crash or a full disk broke off, or the rest of one
+    where `offset` lies in its middle.
+    """
+    data, following = read_log(path, offset, limit)
+    return list(_lines(data, offset)), following
+
+
+def _lines(data: bytes, offset: int) -> Iterator[Line]:
+    for line in data.splitlines(keepends=True):
+        offset += len(line)
+        try:
+            at, stream, text = orjson.loads(line)
+            yield Line(int(at), Stream(stream), str(text), offset)
+        except (ValueError, TypeError):
+            continue

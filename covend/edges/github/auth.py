@@ -35,6 +35,13 @@ _UNPROCESSABLE = 422
 _Key = tuple[int, str | int, tuple[tuple[str, str], ...]]
 
 
+Learn = Callable[[str], None]
+
+
+def _keep_quiet(_token: str) -> None:
+    """Tell nobody."""
+
+
 class Auth(Protocol):
     """What the client asks of whoever covend is."""
 
@@ -65,15 +72,17 @@ def open_auth(
     observe: Observe,
     *,
     wall: Callable[[], Moment],
+    learn: Learn = _keep_quiet,
 ) -> Auth:
     """Choose by what is configured; raises ConfigError where neither or an unusable key is.
 
     `now` is covend's own clock. `wall` is the machine's, which may jump: only by it do covend and
-    GitHub mean the same moment, also after a suspend.
+    GitHub mean the same moment, also after a suspend. `learn` is told every token that is made or
+    handed out, so that none is ever shown.
     """
     wire = Wire(session, settings.api_url, observe)
     if settings.app_id is not None and settings.private_key is not None:
-        return AppAuth(wire, settings.app_id, load_key(settings.private_key), now, wall)
+        return AppAuth(wire, settings.app_id, load_key(settings.private_key), now, wall, learn)
     if settings.token is not None:
         return TokenAuth(wire, settings.token, now)
     raise ConfigError("github: neither app_id with private_key nor a token is given")
@@ -151,12 +160,14 @@ class AppAuth:
         key: RSAPrivateKey,
         now: Callable[[], Moment],
         wall: Callable[[], Moment],
+        learn: Learn = _keep_quiet,
     ) -> None:
         """Keep the loaded key; nothing is asked before it is needed."""
         self._wire = wire
         self._app_id = app_id
         self._key = key
         self._wall = wall
+        self._learn = learn
         self._pacing = Pacing(now)
         self._tokens: dict[_Key, _Token] = {}
         self._flights: dict[_Key, _Flight] = {}
@@ -200,7 +211,9 @@ class AppAuth:
         """Sign a token of the App itself, good for `AHEAD_S`."""
         now_s = self._wall() // 1000
         claims = {"iat": now_s - BACK_S, "exp": now_s + AHEAD_S, "iss": str(self._app_id)}
-        return jwt.encode(claims, self._key, algorithm="RS256")
+        token = jwt.encode(claims, self._key, algorithm="RS256")
+        self._learn(token)
+        return token
 
     def _fresh(self, key: _Key) -> str | None:
         token = self._tokens.get(key)
@@ -235,7 +248,9 @@ class AppAuth:
             answer = await _ask(self._wire, self._pacing, question, self.app_token())
         except Refused as error:
             raise _refused_token(key, error) from None
-        token = _Token(text=answer.text("token"), expires_at=_expiry(answer))
+        text = answer.text("token")
+        self._learn(text)
+        token = _Token(text=text, expires_at=_expiry(answer))
         fresh = {each: kept for each, kept in self._tokens.items() if self._is_fresh(kept)}
         self._tokens = {**fresh, key: token}
         return token
