@@ -9,11 +9,14 @@ import click
 COMMANDS = {
     "serve": ("serve", "Run the daemon."),
     "check": ("prepare", "Check the configuration; every mistake at once."),
+    "doctor": ("doctor", "Look at this machine: what covend needs, and how to mend what is amiss."),
     "demo": ("prepare", "Show the whole way from a webhook to a review, on this machine alone."),
     "deliveries": ("show", "List webhooks that came in."),
     "tasks": ("show", "List work."),
     "show": ("show", "Tell the whole story of a task or a delivery."),
+    "logs": ("logs", "Print what a task's agent prints; -f as it comes."),
     "effects": ("show", "List what was written, or is to be written, to GitHub."),
+    "cancel": ("act", "Cancel tasks, waiting or running."),
     "version": ("version", "Print the versions of what runs here."),
 }
 """Name to the file in this package that has the command of that name, and its one line of help."""

@@ -1,7 +1,7 @@
 """The admin API, from outside: finds its address and token, asks, and says why there is no answer.
 
 It reads three keys of the configuration by itself, with the defaults and overrides of `config`: to
-check the whole file costs more than everything else that a command does. It cannot change anything.
+check the whole file costs more than everything else that a command does.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import http.client
 import os
 import socket
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -34,8 +35,14 @@ STATE_DIR = "/var/lib/covend"
 LISTEN = "127.0.0.1:8788"
 TOKEN_VARIABLE = "COVEND_ADMIN_TOKEN"  # noqa: S105 - a name
 ANSWER_S = 15.0
+SILENCE_S = 40.0
+"""A stream that is silent for longer is dead: covend says every 15 s that it is still there."""
+LAST_EVENT_ID = "Last-Event-ID"
+EVENT_MAX = 1 << 24
+"""Bytes of one line of a stream."""
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to ask who listens there
 _FAILED = 1
+_WENT_WELL = frozenset({http.client.OK, http.client.ACCEPTED})
 _EXITS = {
     400: USAGE,
     403: NOT_PERMITTED,
@@ -53,6 +60,14 @@ class Target(NamedTuple):
     token_from: str
     serve: str
     """The command that would start it."""
+
+
+class Event(NamedTuple):
+    """One event of a stream; `id` is what a reader that comes back gives as `last`."""
+
+    name: str
+    id: int
+    data: Any
 
 
 class NothingThereError(Failure):
@@ -131,12 +146,47 @@ class Client:
 
         Raises NothingThereError, or Failure for any other answer and for none.
         """
-        asked = "/".join(quote(part, safe="") for part in path)
-        given = {name: value for name, value in query.items() if value is not None}
-        status, body = self._ask(f"/api/v1/{asked}?{urlencode(given)}".removesuffix("?"))
+        return self._answer("GET", _url(path, query))
+
+    def look(self, path: str) -> Any:
+        """Ask for a path beside the API, and give its JSON, whatever its status is; raises
+        Failure where none is answered.
+        """
+        with self._asked("GET", path, None, {}, ANSWER_S) as answer:
+            try:
+                return orjson.loads(answer.read())
+            except ValueError as error:
+                message = f"what answers on {self._target.address} is not covend's admin listener"
+                raise Failure(UNREACHABLE, message) from error
+
+    def post(self, *path: str, body: Mapping[str, object]) -> Any:
+        """Ask for a change, and give the JSON that says what came of it; raises as `get`."""
+        return self._answer("POST", _url(path, {}), orjson.dumps(body))
+
+    def follow(self, *path: str, last: int | None = None, **query: object) -> Iterator[Event]:
+        """Give events as they come, from behind the event `last` on, up to the one named `end`.
+
+        Raises as `get`; with the exit code 69 where the connection breaks before the end.
+        """
+        headers = {} if last is None else {LAST_EVENT_ID: str(last)}
+        with self._asked("GET", _url(path, query), None, headers, SILENCE_S) as answer:
+            if answer.status != http.client.OK:
+                self._read(answer.status, answer.read())
+            for event in _events(answer):
+                yield event
+                if event.name == "end":
+                    return
+        raise self._unreachable(ConnectionResetError())
+
+    def _answer(self, method: str, url: str, body: bytes | None = None) -> Any:
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        with self._asked(method, url, body, headers, ANSWER_S) as answer:
+            return self._read(answer.status, answer.read())
+
+    def _read(self, status: int, body: bytes) -> Any:
         try:
             data = orjson.loads(body)
-            if status == http.client.OK:
+            if status in _WENT_WELL:
                 return data
             code, message = str(data["error"]["code"]), str(data["error"]["message"])
         except (ValueError, KeyError, TypeError) as error:
@@ -144,20 +194,34 @@ class Client:
             raise Failure(UNREACHABLE, message) from error
         raise self._failure(status, code, message)
 
-    def _ask(self, path: str) -> tuple[int, bytes]:
-        connection = _connect(self._target.address)
-        headers = {"Authorization": f"Bearer {self._target.token}", "Accept": "application/json"}
+    @contextmanager
+    def _asked(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], seconds: float
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Connect, ask, and give what is answered, as long as it lasts."""
+        connection = _connect(self._target.address, seconds)
+        given = {"Authorization": f"Bearer {self._target.token}", **headers}
         try:
-            connection.request("GET", path, headers=headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
+            self._send(connection, method, url, body, given)
+            yield connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from error
+        finally:
+            connection.close()
+
+    def _send(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> None:
+        try:
+            connection.request(method, url, body=body, headers=headers)
         except ValueError as error:
             message = f"the token from {self._target.token_from} is none: it has odd characters"
             raise Failure(NOT_PERMITTED, message) from error
-        finally:
-            connection.close()
 
     def _unreachable(self, error: Exception) -> Failure:
         address = self._target.address
@@ -194,14 +258,45 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def _connect(address: str) -> http.client.HTTPConnection:
+def _connect(address: str, seconds: float) -> http.client.HTTPConnection:
     if address.startswith("unix:"):
-        return _UnixConnection(address.removeprefix("unix:"), ANSWER_S)
+        return _UnixConnection(address.removeprefix("unix:"), seconds)
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     if not port.isdigit():
         raise Failure(CONFIG, f'admin.listen is no "host:port": {safe(address)}  (covend check)')
-    return http.client.HTTPConnection(_ANYWHERE.get(host, host), int(port), timeout=ANSWER_S)
+    return http.client.HTTPConnection(_ANYWHERE.get(host, host), int(port), timeout=seconds)
+
+
+def _url(path: Sequence[str], query: Mapping[str, object]) -> str:
+    # What was typed need not be UTF-8: it is then the name of nothing, and no fault.
+    asked = "/".join(quote(part, safe="", errors="replace") for part in path)
+    given = {name: value for name, value in query.items() if value is not None}
+    return f"/api/v1/{asked}?{urlencode(given, errors='replace')}".removesuffix("?")
+
+
+def _events(answer: http.client.HTTPResponse) -> Iterator[Event]:
+    """Read https://html.spec.whatwg.org/multipage/server-sent-events.html as covend writes it: one
+    line of data an event. What is no event is passed over.
+    """
+    fields: dict[bytes, bytes] = {}
+    while line := answer.readline(EVENT_MAX):
+        name, _, value = line.rstrip(b"\n").partition(b": ")
+        if name:
+            fields[name] = value
+            continue
+        event = _event(fields)
+        if event is not None:
+            yield event
+        fields = {}
+
+
+def _event(fields: Mapping[bytes, bytes]) -> Event | None:
+    try:
+        name, number = fields[b"event"].decode(), int(fields[b"id"])
+        return Event(name, number, orjson.loads(fields[b"data"]))
+    except (KeyError, ValueError):
+        return None
 
 
 def open_client(config: Path | None) -> Client:

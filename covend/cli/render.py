@@ -45,6 +45,11 @@ def print_json(data: Any) -> None:
     click.echo("\n".join(_CONTROL.sub(_json_escape, line) for line in text.split("\n")))
 
 
+def print_json_line(data: Any) -> None:
+    """Print JSON as one line, as `print_json` does."""
+    click.echo(_CONTROL.sub(_json_escape, orjson.dumps(data).decode()))
+
+
 def _json_escape(found: re.Match[str]) -> str:
     return f"\\u{ord(found[0]):04x}"
 

@@ -107,7 +107,8 @@ def _find(client: Client, identifier: str) -> tuple[dict[str, Any], bool]:
         try:
             return client.get("deliveries", identifier), True
         except NothingThereError:
-            raise error from None
+            told = f"{error.message.rstrip('.')}; a delivery is named by its whole GUID."
+            raise NothingThereError(error.exit_code, told) from None
 
 
 def _collect(client: Client, noun: str, limit: int, query: Mapping[str, object]) -> dict[str, Any]:

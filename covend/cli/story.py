@@ -106,9 +106,16 @@ def _attempt(attempt: dict[str, Any]) -> Sequence[Cell]:
         Cell("" if attempt["exit_code"] is None else f"exit {attempt['exit_code']}"),
         Cell(attempt["signal"] or ""),
         Cell("" if cost is None else f"{cost:.4f} USD"),
-        Cell(f"{size(attempt['log_bytes'])} printed"),
+        Cell(_printed(attempt)),
+        Cell(f"session {attempt['session']}" if attempt["session"] else ""),
         Cell(": ".join(filter(None, (attempt["error_code"], attempt["error_message"]))), "red"),
     )
+
+
+def _printed(attempt: dict[str, Any]) -> str:
+    """Say how much there is of its log; nothing while it is being written and not counted yet."""
+    count = attempt["log_bytes"]
+    return f"{size(count)} printed" if count or attempt["outcome"] else ""
 
 
 def _effect(effect: dict[str, Any]) -> Sequence[Cell]:

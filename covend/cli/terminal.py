@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -14,8 +15,17 @@ from rich.text import Text
 
 from covend.cli.render import Cell, cell, duration, safe, safe_lines, seconds_between
 
-LOOSE = frozenset({"WHY", "TITLE", "WHERE", "IS", "WANTED"})
+LOOSE = frozenset({"WHY", "TITLE", "WHERE", "IS", "WANTED", "WHAT"})
 """The columns that give way on a narrow terminal; ids and states stay in one piece."""
+
+LOOSE_MIN = 10
+"""Narrower than this a column that gives way cannot be read."""
+
+LEFT_OUT = ("TITLE", "WHY")
+"""The columns that a list can do without, in the order in which it does: `show` has them too."""
+
+_BETWEEN = 2
+"""Columns of the terminal between two of a table."""
 
 SHORT = 3
 """So many columns of a table without a head are of the other kind."""
@@ -47,7 +57,23 @@ class TerminalScreen:
         self._console.print(grid)
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-        """See `Screen.table`."""
+        """See `Screen.table`; a list that has no room shows each row as lines of its own."""
+        if not head:
+            self._print_table(head, rows)
+            return
+        for count in range(len(LEFT_OUT) + 1):
+            kept = [place for place, name in enumerate(head) if name not in LEFT_OUT[:count]]
+            names = [head[place] for place in kept]
+            some = [[row[place] for place in kept] for row in rows]
+            if _room_for(names, some) <= self._console.width:
+                self._print_table(names, some)
+                return
+        for place, row in enumerate(rows):
+            if place:
+                self._console.print()
+            self.fields((name.lower(), one) for name, one in zip(head, row, strict=True))
+
+    def _print_table(self, head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
         table = Table(box=None, show_header=bool(head), header_style="dim", pad_edge=False)
         for place in range(len(rows[0]) if rows else len(head)):
             name = head[place] if head else ""
@@ -68,3 +94,16 @@ class TerminalScreen:
 
 def _text(one: Cell) -> Text:
     return Text(safe(one.text), style=one.style)
+
+
+def _room_for(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> int:
+    """Give the narrowest width at which all of it can be read."""
+    widths = [
+        max(cell_len(name), *(cell_len(safe(row[place].text)) for row in rows), 0)
+        for place, name in enumerate(head)
+    ]
+    least = (
+        min(width, LOOSE_MIN) if name in LOOSE else width
+        for name, width in zip(head, widths, strict=True)
+    )
+    return sum(least) + _BETWEEN * (len(head) - 1)

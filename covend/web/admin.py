@@ -5,13 +5,13 @@ GET changes nothing.
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from covend.core.settings import Secret
 from covend.services.clock import Clock
+from covend.services.live import Live
+from covend.services.operations import Operations
 from covend.services.readiness import Readiness
 from covend.store.protocol import Deliveries, Effects, Tasks, Upkeep
 from covend.telemetry.metrics import Metrics
@@ -21,9 +21,11 @@ from covend.web.api.system import SystemApi
 from covend.web.api.tasks import TasksApi
 from covend.web.auth import add_security_headers, guard
 from covend.web.errors import answer_errors
+from covend.web.streams import Streams
 
 API = "/api/v1"
 BODY_MAX = 1 << 20
+STREAMS = web.AppKey("streams", Streams)
 
 
 def admin_app(  # noqa: PLR0913 - the one door to the rooms behind it
@@ -32,41 +34,57 @@ def admin_app(  # noqa: PLR0913 - the one door to the rooms behind it
     tasks: Tasks,
     effects: Effects,
     upkeep: Upkeep,
+    live: Live,
+    operations: Operations,
     metrics: Metrics,
     clock: Clock,
     readiness: Readiness,
     token: Secret,
     hosts: frozenset[str],
     metrics_token: bool,
-    logs: Path,
 ) -> web.Application:
-    """Make it; `hosts` are accepted in Host beside loopback, attempts have their logs in `logs`."""
+    """Make it; `hosts` are accepted in Host beside loopback."""
     app = web.Application(
         middlewares=[answer_errors, guard(token=token, hosts=hosts, metrics_token=metrics_token)],
         client_max_size=BODY_MAX,
     )
     app.on_response_prepare.append(add_security_headers)
-    system = SystemApi(upkeep=upkeep, metrics=metrics, clock=clock, readiness=readiness)
-    for path, handler in _routes(
-        DeliveriesApi(deliveries), TasksApi(tasks, logs), EffectsApi(effects), system
-    ):
-        app.router.add_get(path, handler)
+    app[STREAMS] = Streams()
+    app.on_shutdown.append(_end_streams)
+    routes = _routes(
+        DeliveriesApi(deliveries),
+        TasksApi(tasks=tasks, live=live, streams=app[STREAMS], operations=operations),
+        EffectsApi(effects),
+        SystemApi(upkeep=upkeep, metrics=metrics, clock=clock, readiness=readiness),
+    )
+    for method, path, handler in routes:
+        if method == hdrs.METH_GET:
+            app.router.add_get(path, handler)
+        else:
+            app.router.add_route(method, path, handler)
     return app
+
+
+async def _end_streams(app: web.Application) -> None:
+    """End them where the listener does: it waits for what is still being answered."""
+    app[STREAMS].close()
 
 
 def _routes(
     deliveries: DeliveriesApi, tasks: TasksApi, effects: EffectsApi, system: SystemApi
-) -> tuple[tuple[str, Handler], ...]:
-    """Every path with what answers it; HEAD answers as GET does."""
+) -> tuple[tuple[str, str, Handler], ...]:
+    """Every method and path with what answers it; HEAD answers as GET does."""
+    get, post = hdrs.METH_GET, hdrs.METH_POST
     return (
-        ("/readyz", system.ready),
-        ("/metrics", system.metrics),
-        (f"{API}/deliveries", deliveries.page),
-        (f"{API}/deliveries/{{id}}", deliveries.one),
-        (f"{API}/tasks", tasks.page),
-        (f"{API}/tasks/{{id}}", tasks.one),
-        (f"{API}/tasks/{{id}}/attempts", tasks.attempts),
-        (f"{API}/tasks/{{id}}/attempts/{{number}}/log", tasks.log),
-        (f"{API}/effects", effects.page),
-        (f"{API}/stats", system.stats),
+        (get, "/readyz", system.ready),
+        (get, "/metrics", system.metrics),
+        (get, f"{API}/deliveries", deliveries.page),
+        (get, f"{API}/deliveries/{{id}}", deliveries.one),
+        (get, f"{API}/tasks", tasks.page),
+        (get, f"{API}/tasks/{{id}}", tasks.one),
+        (get, f"{API}/tasks/{{id}}/attempts", tasks.attempts),
+        (get, f"{API}/tasks/{{id}}/attempts/{{number}}/log", tasks.log),
+        (post, f"{API}/tasks/{{id}}/cancel", tasks.cancel),
+        (get, f"{API}/effects", effects.page),
+        (get, f"{API}/stats", system.stats),
     )

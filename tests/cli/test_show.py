@@ -119,6 +119,12 @@ async def test_show_tells_the_story_of_a_task(operator: Operator) -> None:
         assert said in words
 
 
+async def test_a_running_attempt_is_not_said_to_have_printed_nothing(operator: Operator) -> None:
+    task = await operator.desk.arrive()
+    await operator.desk.claim()
+    assert "printed" not in (await operator.run("show", task)).output
+
+
 async def test_show_tells_why_a_task_waits(operator: Operator) -> None:
     task = await operator.desk.arrive()
     words = re.sub(" +", " ", (await operator.run("show", task)).output)
@@ -164,6 +170,11 @@ async def test_what_is_not_there_ends_with_1(operator: Operator, identifier: str
     done = await operator.run("show", identifier)
     assert (done.exit_code, done.stdout) == (1, "")
     assert re.fullmatch(r"covend: There is no (task|delivery) .*\.\n", done.stderr)
+
+
+async def test_the_beginning_of_a_deliverys_guid_is_told_not_to_do(operator: Operator) -> None:
+    done = await operator.run("show", "456b4485")
+    assert "a delivery is named by its whole GUID" in done.stderr
 
 
 # --- a terminal -----------------------------------------------------------------------------------
@@ -213,6 +224,23 @@ async def test_ids_stay_in_one_piece_on_a_narrow_terminal(operator: Operator) ->
     assert task in seen
     assert "queued" in seen
     assert max(len(line) for line in seen.splitlines()) <= 80
+
+
+LISTS = ("tasks", "deliveries", "effects")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+async def test_a_list_stays_readable_however_narrow_the_terminal_is(
+    operator: Operator, width: int
+) -> None:
+    task = await operator.desk.arrive(title="A title that is much longer than there is room for it")
+    await operator.desk.complete(await operator.desk.claim(), "Done.")
+    for command, state in zip(LISTS, ("completed", "routed", "pending"), strict=True):
+        seen = without_colours(await operator.see(command, COLUMNS=str(width)))
+        assert state in seen
+        assert task in seen or command == "deliveries"
+        assert max(len(line) for line in seen.splitlines()) <= width
+        assert len(seen.splitlines()) < 25  # nothing stands a letter a line
 
 
 # --- no answer ------------------------------------------------------------------------------------

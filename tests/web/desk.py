@@ -26,7 +26,11 @@ from covend.core.model import (
 from covend.core.settings import Secret
 from covend.core.states import Outcome, TaskState
 from covend.services.clock import Clock
+from covend.services.live import Live
+from covend.services.operations import Operations
 from covend.services.readiness import Readiness
+from covend.services.settling import Publishing, Settlements
+from covend.services.wakeups import Wakeups
 from covend.store.deliveries import StoredDeliveries
 from covend.store.effects import StoredEffects
 from covend.store.protocol import Deliveries, Settlement, Upkeep
@@ -34,7 +38,8 @@ from covend.store.sqlite.connection import SqliteConnection
 from covend.store.tasks import StoredTasks
 from covend.store.upkeep import StoredUpkeep
 from covend.telemetry.metrics import Metrics
-from covend.web.admin import admin_app
+from covend.web.admin import STREAMS, admin_app
+from covend.web.streams import Streams
 from tests.store.arrivals import NOW, POLICY, arrival, draft, task_id
 from tests.web.door import listening
 
@@ -70,6 +75,9 @@ class Desk:
     metrics: Metrics
     app: web.Application
     runner: web.AppRunner
+    wakeups: Wakeups
+    stopped: list[TaskId]
+    """The tasks whose attempts were asked to stop, in order."""
     headers: dict[str, str] = field(default_factory=lambda: dict(BEARER))
 
     def __post_init__(self) -> None:
@@ -77,11 +85,17 @@ class Desk:
         self.tasks = StoredTasks(self.connection)
         self.effects = StoredEffects(self.connection)
 
-    async def ask(self, path: str, method: str = "GET", headers: Any = None) -> Answer:
+    @property
+    def streams(self) -> Streams:
+        return self.app[STREAMS]
+
+    async def ask(
+        self, path: str, method: str = "GET", headers: Any = None, body: bytes | None = None
+    ) -> Answer:
         """Ask with the token, unless other headers are given."""
         url = f"http://127.0.0.1:{self.port}{path}"
         given = self.headers if headers is None else headers
-        async with self.session.request(method, url, headers=given) as response:
+        async with self.session.request(method, url, headers=given, data=body) as response:
             text = await response.text()
             is_json = response.content_type == "application/json" and text
             data = await response.json() if is_json else None
@@ -149,19 +163,42 @@ async def open_desk(
     readiness, metrics = Readiness(state="ready"), Metrics()
     logs = folder / "logs"
     logs.mkdir()
+    tasks, clock, wakeups = StoredTasks(connection), StandingClock(), Wakeups()
+    stopped: list[TaskId] = []
     app = admin_app(
         deliveries=deliveries or stored,
-        tasks=StoredTasks(connection),
+        tasks=tasks,
         effects=StoredEffects(connection),
         upkeep=upkeep or StoredUpkeep(connection, folder / "covend.db-wal"),
+        live=Live(tasks=tasks, bells=wakeups.followers, logs=logs),
+        operations=Operations(
+            tasks=tasks,
+            clock=clock,
+            wakeups=wakeups,
+            metrics=metrics,
+            settlements=Settlements(
+                clock=clock, publishing=Publishing(is_app=True, key=b"the key of markers")
+            ),
+            stop_attempt=lambda task, _reason: not stopped.append(task),  # type: ignore[func-returns-value]
+        ),
         metrics=metrics,
-        clock=StandingClock(),
+        clock=clock,
         readiness=readiness,
         token=Secret(TOKEN),
         hosts=frozenset({CONFIGURED_HOST}),
         metrics_token=metrics_token,
-        logs=logs,
     )
     runner = web.AppRunner(app)
     async with listening(runner) as port, aiohttp.ClientSession() as session:
-        yield Desk(connection, session, port, logs, readiness, metrics, app, runner)
+        yield Desk(
+            connection=connection,
+            session=session,
+            port=port,
+            logs=logs,
+            readiness=readiness,
+            metrics=metrics,
+            app=app,
+            runner=runner,
+            wakeups=wakeups,
+            stopped=stopped,
+        )

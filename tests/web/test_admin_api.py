@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 from urllib.parse import quote_plus
@@ -9,8 +8,6 @@ import pytest
 
 from covend.core.rules.verdicts import ClauseResult, Routing, Verdict
 from covend.core.states import DeliveryState
-from covend.edges.agents.output import Log, Stream
-from covend.web.api.tasks import NEXT_OFFSET
 from tests.store.arrivals import NOW, arrival
 from tests.web.desk import Desk
 
@@ -283,60 +280,3 @@ async def test_what_is_not_there_is_not_found(desk: Desk, path: str) -> None:
     await desk.arrive()
     answer = await desk.ask(f"/api/v1/{path}")
     assert (answer.status, answer.data["error"]["code"]) == (404, "not_found")
-
-
-# --- logs -----------------------------------------------------------------------------------------
-
-
-async def logged(desk: Desk, *texts: str) -> str:
-    """A task whose attempt has printed."""
-    task = await desk.arrive()
-    await desk.claim()
-    with Log(desk.logs / f"{task}-1.jsonl", limit=1 << 20, clock=lambda: NOW) as log:
-        for text in texts:
-            log.write(Stream.OUT, text)
-        log.write(Stream.ERROR, "oh")
-    return f"/api/v1/tasks/{task}/attempts/1/log"
-
-
-async def test_a_log_is_told_line_by_line(desk: Desk) -> None:
-    answer = await desk.ask(await logged(desk, "one", "zwei\r\u2028é\x1b[31m"))
-    assert answer.headers["Content-Type"] == "application/x-ndjson"
-    lines = [json.loads(line) for line in answer.text.split("\n") if line]
-    assert [(line["stream"], line["text"]) for line in lines] == [
-        ("stdout", "one"),
-        ("stdout", "zwei\r\u2028é\x1b[31m"),
-        ("stderr", "oh"),
-    ]
-    assert lines[0]["at"] == "2026-09-21T14:13:20.000Z"
-
-
-async def test_a_log_goes_on_where_the_last_answer_ended(desk: Desk) -> None:
-    path = await logged(desk, "one")
-    first = await desk.ask(path)
-    rest = await desk.ask(f"{path}?offset={first.headers[NEXT_OFFSET]}")
-    assert (rest.status, rest.text) == (200, "")
-    assert rest.headers[NEXT_OFFSET] == first.headers[NEXT_OFFSET]
-    middle = await desk.ask(f"{path}?offset=3")
-    assert '"oh"' in middle.text
-    assert '"one"' not in middle.text
-
-
-async def test_an_attempt_that_has_printed_nothing_has_an_empty_log(desk: Desk) -> None:
-    task = await desk.arrive()
-    await desk.claim()
-    answer = await desk.ask(f"/api/v1/tasks/{task}/attempts/1/log")
-    assert (answer.status, answer.text) == (200, "")
-
-
-@pytest.mark.parametrize("number", ["2", "0", "01", "1.jsonl", "-1", "..%2F1"])
-async def test_an_attempt_that_was_not_made_has_no_log(desk: Desk, number: str) -> None:
-    path = await logged(desk, "one")
-    answer = await desk.ask(path.replace("/1/log", f"/{number}/log"))
-    assert (answer.status, answer.data["error"]["code"]) == (404, "not_found")
-
-
-@pytest.mark.parametrize("offset", ["-1", "x", "9" * 30])
-async def test_an_offset_is_a_number(desk: Desk, offset: str) -> None:
-    path = await logged(desk, "one")
-    assert (await desk.ask(f"{path}?offset={offset}")).status == 400

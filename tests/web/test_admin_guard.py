@@ -16,6 +16,7 @@ GUARDED = [
     "/api/v1/tasks/1",
     "/api/v1/tasks/1/attempts",
     "/api/v1/tasks/1/attempts/1/log",
+    "/api/v1/tasks/1/cancel",
     "/api/v1/effects",
     "/api/v1/stats",
     "/",

@@ -13,7 +13,7 @@ from covend.core.errors import UserError
 State = TypeVar("State", bound=StrEnum)
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 200
-OFFSET_MAX = (1 << 62) - 1
+OFFSET_MAX = 10**18 - 1
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -50,6 +50,10 @@ class Query:
     def offset(self) -> int:
         """Give the byte to begin with."""
         return self._number("offset", 0, 0, OFFSET_MAX)
+
+    def flag(self, name: str) -> bool:
+        """Say whether something is asked for, by 1; by 0 it is not."""
+        return self._number(name, 0, 0, 1) == 1
 
     def cursor(self, form: re.Pattern[str]) -> str | None:
         """Give where the page begins; only what a list has given as `next_cursor` has that form."""

@@ -11,16 +11,20 @@ from aiohttp import web
 
 from covend.core.model import Attempt, Delivery, Effect, Moment, Subject, Task, Usage
 from covend.core.rules.verdicts import ClauseResult, Verdict
+from covend.edges.agents.output import Line, Stream
+from covend.services.live import Ended
 from covend.store.protocol import Move
 
 Shape = dict[str, Any]
 Record = TypeVar("Record")
+_STREAMS = {Stream.OUT: "stdout", Stream.ERROR: "stderr", Stream.MARK: "covend"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def answer(data: object) -> web.Response:
+def answer(data: object, *, status: int = 200) -> web.Response:
     """Make the answer to a request that went well."""
-    return web.Response(body=orjson.dumps(data, default=str), content_type="application/json")
+    body = orjson.dumps(data, default=str)
+    return web.Response(status=status, body=body, content_type="application/json")
 
 
 def page(
@@ -107,6 +111,7 @@ def task(record: Task) -> Shape:
         "summary": record.summary,
         "error": _error(record.error_code, record.error_message),
         "cost_usd": record.cost_usd,
+        "cancel_requested_at": moment(record.cancel_requested_at),
     }
 
 
@@ -143,6 +148,8 @@ def attempt(record: Attempt) -> Shape:
         "agent": record.agent,
         "node": record.node,
         "mode": record.mode,
+        "resumes": record.resumes,
+        "workspace": record.workspace,
         "phase": record.phase,
         "outcome": record.outcome,
         "error_code": record.error_code,
@@ -155,6 +162,29 @@ def attempt(record: Attempt) -> Shape:
         "session": record.session,
         "usage": _usage(record.usage),
         "log_bytes": record.log_bytes,
+    }
+
+
+def line(record: Line) -> Shape:
+    """Give one line of what an attempt has printed."""
+    return {
+        "at": moment(record.at),
+        "stream": _STREAMS[record.stream],
+        "text": record.text,
+        "next_offset": record.next_offset,
+    }
+
+
+def ended(record: Ended, attempt: int) -> Shape:
+    """Give what ends a log that was followed; without an outcome the attempt never began."""
+    progress = record.progress
+    return {
+        "attempt": attempt,
+        "outcome": progress.outcome,
+        "error_code": progress.error_code,
+        "state": progress.state,
+        "attempts": progress.attempts,
+        "next_offset": record.next_offset,
     }
 
 

@@ -1,34 +1,38 @@
-"""Tasks: lists of them, the whole story of one, its attempts and what their agents have printed."""
+"""Tasks: lists of them, the whole story of one, its attempts, what their agents print, and the
+operator's verbs.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 
 import orjson
 from aiohttp import web
 
 from covend.core.errors import NotFoundError
 from covend.core.states import TaskState
-from covend.edges.agents.output import Stream, read_log
+from covend.services.live import Ended, Follower, Live, Printed
+from covend.services.operations import Operations
 from covend.store.protocol import Tasks, TaskStory
 from covend.web.api import shapes
 from covend.web.api.query import ID_CURSOR, Query
-
-NEXT_OFFSET = "Covend-Next-Offset"
-"""The header that says where the log goes on; with nothing new, the offset that was asked for."""
-
-_STREAMS = {Stream.OUT: "stdout", Stream.ERROR: "stderr", Stream.MARK: "covend"}
+from covend.web.api.wishes import read_reason
+from covend.web.streams import Batch, Frame, Streams, last_event_id
 
 
 class TasksApi:
     """`/api/v1/tasks`."""
 
-    def __init__(self, tasks: Tasks, logs: Path) -> None:
-        """Read from the store, and from the folder in which attempts have their logs."""
+    def __init__(
+        self, *, tasks: Tasks, live: Live, streams: Streams, operations: Operations
+    ) -> None:
+        """Read from the store and from the logs of attempts; change by `operations`."""
         self._tasks = tasks
-        self._logs = logs
+        self._live = live
+        self._streams = streams
+        self._operations = operations
 
     async def page(self, request: web.Request) -> web.Response:
         """List."""
@@ -61,20 +65,36 @@ class TasksApi:
         story = await self._story(request)
         return shapes.page(shapes.attempt, story.attempts[::-1])
 
-    async def log(self, request: web.Request) -> web.Response:
-        """Give what an attempt has printed from `offset` on, a MiB or so, a JSON object a line."""
-        offset = Query(request, "offset").offset()
-        story = await self._story(request)
-        number = request.match_info["number"]
-        if not any(str(attempt.number) == number for attempt in story.attempts):
-            raise NotFoundError(f"Task {story.task.id} has no attempt {number}.", id=story.task.id)
-        path = self._logs / f"{story.task.id}-{number}.jsonl"
-        lines, following = await asyncio.to_thread(read_log, path, offset)
-        return web.Response(
-            body=b"".join(_lines(lines)),
-            content_type="application/x-ndjson",
-            headers={NEXT_OFFSET: str(following)},
+    async def log(self, request: web.Request) -> web.StreamResponse:
+        """Give what an attempt has printed from `offset` on: a MiB or so of it, or all that comes
+        until it has ended with `follow=1`.
+        """
+        query = Query(request, "offset", "follow")
+        place = request.match_info["id"], request.match_info["number"]
+        if query.flag("follow"):
+            return await self._follow(request, *place, query.offset())
+        printed, progress = await self._live.page(*place, query.offset())
+        body = await asyncio.to_thread(_page, printed, is_over=progress.outcome is not None)
+        return web.Response(body=body, content_type="application/json")
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """Cancel: 200 where that is done, 202 where its attempt is still to end."""
+        Query(request)
+        cancelled = await self._operations.cancel(
+            request.match_info["id"], await read_reason(request)
         )
+        is_done = cancelled.state is TaskState.CANCELLED
+        return shapes.answer(shapes.task(cancelled), status=200 if is_done else 202)
+
+    async def _follow(
+        self, request: web.Request, task: str, number: str, offset: int
+    ) -> web.StreamResponse:
+        came_to = last_event_id(request)
+        follower = await self._live.follower(task, number, offset if came_to is None else came_to)
+        if (refusal := self._streams.refusal()) is not None:
+            return refusal
+        with follower.listening():
+            return await self._streams.send(request, _LogFeed(follower))
 
     async def _story(self, request: web.Request) -> TaskStory:
         identifier = request.match_info["id"]
@@ -84,12 +104,34 @@ class TasksApi:
         return story
 
 
-def _lines(log: bytes) -> Iterator[bytes]:
-    """Pass over what is no whole line: a full disk, or an offset in the middle of one."""
-    for line in log.splitlines():
-        try:
-            at, stream, text = orjson.loads(line)
-            shape = {"at": shapes.moment(at), "stream": _STREAMS[stream], "text": text}
-        except (ValueError, TypeError, KeyError):
-            continue
-        yield orjson.dumps(shape, option=orjson.OPT_APPEND_NEWLINE)
+class _LogFeed:
+    """A followed log as events: `line` for each, then `end`."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+
+    async def next(self) -> Batch | None:
+        """See `streams.Feed.next`."""
+        news = await self._follower.next()
+        match news:
+            case None:
+                return None
+            case Printed():
+                return Batch(make=partial(_lines_of, news))
+            case Ended():
+                data = shapes.ended(news, self._follower.attempt)
+                end = Frame(event="end", id=news.next_offset, data=data)
+                return Batch(make=lambda: [end], is_last=True)
+
+
+def _lines_of(printed: Printed) -> Iterator[Frame]:
+    for line in printed.lines:
+        yield Frame(event="line", id=line.next_offset, data=shapes.line(line))
+
+
+def _page(printed: Printed, *, is_over: bool) -> bytes:
+    """Write a page; its attempt has printed all there is where it was over before the look."""
+    items = [shapes.line(line) for line in printed.lines]
+    return orjson.dumps(
+        {"items": items, "next_offset": printed.next_offset, "attempt_ended": is_over}
+    )
