@@ -14,6 +14,7 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
+from covend.cli.options import config_option
 from covend.config.find import find_config
 from covend.config.load import Inspection, inspect, origins
 from covend.config.problems import ConfigErrors, Problem, dotted
@@ -23,7 +24,7 @@ EXIT_CONFIG = 78
 
 
 @click.command()
-@click.option("--config", type=click.Path(path_type=Path), help="The file to read.")
+@config_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--show-origin", is_flag=True, help="Print every value and where it comes from.")
 @click.option("--no-secrets", is_flag=True, help="Do not read the secrets that the file names.")

@@ -6,18 +6,21 @@ import asyncio
 import errno
 import os
 import sys
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import click
 
+from covend.cli.closing import close_up, read_again, without_own
 from covend.cli.exits import CONFIG, NOT_PERMITTED, TRY_LATER, UNREACHABLE, Failure
 from covend.cli.options import config_option
 from covend.config.find import find_config
-from covend.config.load import Inspection, inspect, load
+from covend.config.load import Inspection, inspect
 from covend.config.problems import ConfigErrors
 from covend.core.errors import ConfigError, CovendError, OutsideError, StoreError
-from covend.core.redact import Redactor
 from covend.core.settings import Settings
+from covend.services.surroundings import complaint_about_home
 from covend.telemetry import logs
 from covend.telemetry.logs import Log
 
@@ -44,14 +47,20 @@ log = Log("serve")
 )
 def serve(*, config: Path | None, log_level: str) -> None:
     """Run the daemon, until SIGTERM or SIGINT; a second signal does not wait for attempts."""
-    settings, inspection = _load(config)
+    environ = dict(os.environ)
+    settings, inspection = _load(config, environ)
     from covend import app
 
-    logs.configure(level=log_level.upper(), redact=Redactor(settings.secret_texts()).text)
+    secrets = close_up(settings, inspection, environ)
+    logs.configure(level=log_level.upper(), redact=secrets.text)
     for problem in inspection.warnings:
         log.warning("configuration", problem=str(problem).partition("\n")[0])
+    if complaint := complaint_about_home(settings.agents.values(), environ):
+        log.warning("environment", problem=complaint)
     try:
-        asyncio.run(app.serve(settings, os.environ, lambda: _reload(inspection.path)))
+        handed = without_own(inspection, environ)
+        reload = partial(read_again, inspection.path, environ, secrets)
+        asyncio.run(app.serve(settings, handed, reload, secrets))
     except BaseExceptionGroup as group:
         fault = _single(group)
         if failure := _explain(fault, settings):
@@ -65,18 +74,14 @@ def serve(*, config: Path | None, log_level: str) -> None:
         sys.exit(FAULT)
 
 
-def _load(config: Path | None) -> tuple[Settings, Inspection]:
+def _load(config: Path | None, environ: Mapping[str, str]) -> tuple[Settings, Inspection]:
     try:
-        inspection = inspect(find_config(config, os.environ), os.environ)
+        inspection = inspect(find_config(config, environ), environ)
     except ConfigErrors as errors:
         raise Failure(CONFIG, str(errors)) from errors
     if inspection.settings is None:
         raise Failure(CONFIG, _bad_config(inspection))
     return inspection.settings, inspection
-
-
-def _reload(path: Path) -> Settings:
-    return load(path, os.environ)
 
 
 def _bad_config(inspection: Inspection) -> str:

@@ -17,9 +17,9 @@ from pathlib import Path
 import anyio
 
 from covend.app import Daemon, running
-from covend.core.redact import Redactor
 from covend.demo.github.state import State
 from covend.demo.stage import NUMBER, Stage, free_port, post, set_up
+from covend.services.known_secrets import Secrets
 from covend.telemetry import logs
 
 PATIENCE_S = 60.0
@@ -49,15 +49,16 @@ async def _play(folder: Path, once: bool) -> None:  # noqa: FBT001  anyio.run pa
     async with set_up(folder, ports=(free_port(), free_port())) as stage:
         settings = stage.settings(os.environ)
         with (folder / "covend.log").open("w", encoding="utf-8") as log:
-            logs.configure(stream=log, redact=Redactor(settings.secret_texts()).text)
-            async with running(settings, os.environ) as daemon:
+            secrets = Secrets(settings.secret_texts())
+            logs.configure(stream=log, redact=secrets.text)
+            async with running(settings, os.environ, secrets) as daemon:
                 _introduce(stage, daemon)
                 with anyio.move_on_after(PATIENCE_S) as patience:
-                    await _tell_story(stage, daemon)
+                    task = await _tell_story(stage, daemon)
                 if patience.cancelled_caught:
                     raise StoryError(f"nothing more happened within {PATIENCE_S:.0f} s")
                 if not once:
-                    _invite(stage, daemon)
+                    _invite(stage, daemon, task)
                     await _until_stopped()
 
 
@@ -73,8 +74,8 @@ def _introduce(stage: Stage, daemon: Daemon) -> None:
     _say("")
 
 
-async def _tell_story(stage: Stage, daemon: Daemon) -> None:
-    """Send one webhook and follow it to the review."""
+async def _tell_story(stage: Stage, daemon: Daemon) -> str:
+    """Send one webhook, follow it to the review, and give its task."""
     body, headers = stage.signed("pull_request.opened", serial=1)
     what = f"mara-quist opens pull request #{NUMBER} of acme/till"
     _tell("delivery", f"{what}: {len(body):,} bytes, signed")
@@ -87,6 +88,7 @@ async def _tell_story(stage: Stage, daemon: Daemon) -> None:
     _expect(again.get("tasks") == [task], f"the same delivery again gave {again}")
     _tell("again", f"{status}: GitHub sends it a second time, and nothing runs twice")
     await _follow(stage)
+    return task
 
 
 async def _follow(stage: Stage) -> None:
@@ -117,11 +119,11 @@ def _show_review(state: State) -> None:
         _quote(_visible(comment.body), indent=4)
 
 
-def _invite(stage: Stage, daemon: Daemon) -> None:
+def _invite(stage: Stage, daemon: Daemon, task: str) -> None:
     _say("")
     _say("covend stays up until Ctrl-C. In another terminal:")
     config = stage.config
-    for command in ("tasks", "deliveries", "effects"):
+    for command in ("tasks", f"show {task}", f"logs {task}", "deliveries", "effects", "doctor"):
         _say(f"    ./run {command} --config {config}")
     _say(f"Its log: {stage.folder / 'covend.log'}")
     token = stage.folder / "state" / "admin.token"

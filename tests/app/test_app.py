@@ -16,7 +16,7 @@ import anyio
 import pytest
 
 from covend import app
-from covend.app import running
+from covend.app import daemon, rooms, running
 from covend.core.errors import ConfigError, StateDirectoryInUseError
 from covend.core.redact import Redactor
 from covend.core.settings import Settings, Store
@@ -121,7 +121,7 @@ async def test_covend_ends_with_its_first_dead_service_and_names_it(
 ) -> None:
     """It went on without that service, refused everything, and could not be stopped."""
     logs.configure(stream=log)
-    monkeypatch.setattr(app, service, Dead)
+    monkeypatch.setattr(rooms, service, Dead)
     with anyio.fail_after(WITHIN_S), pytest.raises(ExceptionGroup, match="unhandled") as raised:
         await app.serve(settings, {}, lambda: settings)
     assert raised.group_contains(RuntimeError, match="covend's own")
@@ -132,7 +132,7 @@ async def test_covend_ends_with_its_dispatcher(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Dispatcher, "run", Dead.run)
-    monkeypatch.setattr(app, "END_S", 0.1)
+    monkeypatch.setattr(daemon, "END_S", 0.1)
     with anyio.fail_after(WITHIN_S), pytest.raises(ExceptionGroup) as raised:
         await app.serve(settings, {}, lambda: settings)
     assert raised.group_contains(RuntimeError, match="covend's own")

@@ -157,7 +157,7 @@ def _docstrings(source: Source) -> Iterator[ast.Constant]:
 
 # --- imports --------------------------------------------------------------------------------------
 
-LAZY = ("covend/cli", "covend/app.py")
+LAZY = ("covend/cli", "covend/app")
 
 
 def imports_lazily(source: Source) -> Iterator[str]:

@@ -1,0 +1,170 @@
+"""Runs covend: the order in which things start and stop. Nothing is claimed before recovery is
+over, and nothing is accepted while it drains.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+import anyio
+
+from covend.app.parts import Parts, open_parts
+from covend.app.rooms import (
+    dispatcher_of,
+    giving_back_of,
+    listen,
+    listener_of,
+    loops_of,
+    operations_of,
+    publisher_of,
+    recovery_of,
+    refuse_unconfined,
+    settlements_of,
+)
+from covend.core.settings import Settings
+from covend.services.collector import calm_collector
+from covend.services.dispatcher import Dispatcher
+from covend.services.keeping import keep
+from covend.services.known_secrets import Secrets
+from covend.services.publisher import Publisher
+from covend.services.rulebook import Accept, Reload
+from covend.telemetry import logs, notify
+from covend.web.addresses import Addresses
+from covend.web.public import PublicListener
+
+PUBLISH_S = 5.0
+"""How long the end waits for what is on its way to GitHub."""
+
+END_S = 60.0
+"""How long an end that nobody asked for waits for attempts; what is cut off is recovered."""
+
+log = logs.Log("app")
+
+
+async def serve(
+    settings: Settings,
+    environ: Mapping[str, str],
+    reload: Reload,
+    secrets: Secrets | None = None,
+) -> None:
+    """Run until SIGTERM or SIGINT, drain, and return; a second signal drains no longer.
+
+    SIGHUP puts the rules and agents that `reload` gives in force, for later deliveries.
+    """
+    address = notify.take_address()
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        async with running(settings, environ, secrets) as daemon:
+            notify.notify(address, "READY=1")
+            async for received in signals:
+                if received is signal.SIGHUP:
+                    await daemon.reload(reload)
+                    continue
+                log.info("stopping", signal=received.name)
+                break
+            notify.notify(address, "STOPPING=1")
+            async with anyio.create_task_group() as group:
+                group.start_soon(_hurry_on_signal, daemon, signals)
+                await daemon.drain(settings.limits.drain_s)
+                group.cancel_scope.cancel()
+
+
+async def _hurry_on_signal(daemon: Daemon, signals: AsyncIterator[signal.Signals]) -> None:
+    async for received in signals:
+        if received is not signal.SIGHUP:
+            log.warning("stopping at once", signal=received.name)
+            daemon.hurry()
+
+
+class Daemon:
+    """A covend that runs."""
+
+    def __init__(
+        self,
+        addresses: Addresses,
+        parts: Parts,
+        listener: PublicListener,
+        dispatcher: Dispatcher,
+        publisher: Publisher,
+        accept: Accept,
+    ) -> None:
+        """Made by `running`."""
+        self.addresses = addresses
+        self._parts = parts
+        self._accept = accept
+        self._listener = listener
+        self._dispatcher = dispatcher
+        self._publisher = publisher
+        self._hurried = anyio.Event()
+        self._is_drained = False
+
+    async def reload(self, reload: Reload) -> bool:
+        """Put other rules and agents in force, where this machine can follow them."""
+        return await self._parts.rulebook.reload(reload, self._accept)
+
+    async def drain(self, seconds: float) -> None:
+        """Accept and claim nothing more, let attempts finish for a while, interrupt the rest, and
+        publish what is due; a second call does nothing more.
+        """
+        if self._is_drained:
+            return
+        self._parts.readiness.state = "draining"
+        self._listener.drain()
+        self._dispatcher.drain()
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._interrupt_when_hurried)
+            await self._dispatcher.drained(seconds)
+            group.cancel_scope.cancel()
+        self._publisher.drain()
+        await self._publisher.drained(0 if self._hurried.is_set() else PUBLISH_S)
+        self._is_drained = True
+
+    def hurry(self) -> None:
+        """Interrupt at once what a drain still waits for."""
+        self._hurried.set()
+
+    async def _interrupt_when_hurried(self) -> None:
+        await self._hurried.wait()
+        self._dispatcher.interrupt()
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, environ: Mapping[str, str], secrets: Secrets | None = None
+) -> AsyncIterator[Daemon]:
+    """Start everything, give the daemon, and stop everything in reverse; `secrets` learns what must
+    not be seen.
+
+    Raises StateDirectoryInUseError, StoreError, ConfigError, GitHubError or OSError where it cannot
+    start.
+    """
+    async with AsyncExitStack() as stack:
+        parts = await open_parts(settings, secrets or Secrets(), stack)
+        settlements = settlements_of(parts)
+        places = (settings.state_dir, parts.workspaces.root)
+        accept = partial(refuse_unconfined, *places, environ)
+        await accept(settings)
+        giving_back = giving_back_of(parts, settlements, environ)
+        await recovery_of(parts, giving_back).run()
+        dispatcher = dispatcher_of(parts, settlements, environ)
+        await parts.rulebook.adopt(settings)
+        listener = listener_of(parts)
+        operations = operations_of(parts, settlements, dispatcher)
+        addresses = await listen(parts, listener, operations, stack)
+        publisher = publisher_of(parts)
+        loops = loops_of(parts, dispatcher, giving_back)
+        group = await stack.enter_async_context(anyio.create_task_group())
+        for service in (dispatcher, publisher, *loops):
+            group.start_soon(keep, service)
+        calm_collector()
+        parts.readiness.state = "ready"
+        log.info("ready", public=addresses.public, admin=addresses.admin, own_login=parts.own_login)
+        daemon = Daemon(addresses, parts, listener, dispatcher, publisher, accept)
+        try:
+            yield daemon
+        finally:
+            with anyio.move_on_after(END_S, shield=True):
+                await daemon.drain(0)
+            group.cancel_scope.cancel()
