@@ -1,0 +1,35 @@
+"""Checks of a daemon that runs: does it say that it is ready, and does its API let us in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from covend.doctor.finding import Case, Finding, failed, good, warning
+from covend.store.sqlite.lock import held_by
+
+
+def check_daemon(case: Case) -> Iterator[Finding]:
+    """Ask for /readyz, and then with the token."""
+    told = case.ask("/readyz")
+    if isinstance(told, str):
+        yield _unanswered(told, case)
+        return
+    state = f"{told.get('state')}, store {told.get('store')}, version {told.get('version')}"
+    if told.get("ready") is True:
+        yield good("daemon", state)
+    else:
+        yield failed("daemon", f"not ready: {state}", "wait for its start or end; else see its log")
+    answer = case.ask("/api/v1/stats")
+    if isinstance(answer, str):
+        yield failed("admin_api", answer, "let this read covend's own configuration and token")
+    else:
+        yield good("admin_api", "answers with the token")
+
+
+def _unanswered(told: str, case: Case) -> Finding:
+    state_dir = case.settings.state_dir
+    pid = held_by(state_dir)
+    if pid is None:
+        return warning("daemon", f"no covend runs on {state_dir}", case.serve)
+    what = f"covend (pid {pid}) runs on {state_dir}, yet {told.partition(': is it')[0]}"
+    return failed("daemon", what, "see its log, and whether it was started with this configuration")
