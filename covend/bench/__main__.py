@@ -1,20 +1,20 @@
-"""`./run bench [ingest] [--json]`."""
+"""`./run bench [ingest|agents] [--json]`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from covend.bench import ingest
+from covend.bench import agents, ingest
 
-BENCHES = {"ingest": ingest.main}
+BENCHES = {"ingest": ingest.main, "agents": agents.main}
 
 
 def main(arguments: list[str]) -> int:
     """Run the named benchmark, or all of them."""
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
     parser.add_argument("name", nargs="?", choices=[*BENCHES], help="default: all")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--json", action="store_true", help="print a JSON object, one a line")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contender (5)")
     given = parser.parse_args(arguments)
     for name in [given.name] if given.name else BENCHES:

@@ -18,8 +18,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
+from covend.bench.figures import line, machine, ratios, say
 from covend.bench.load import Load, build_requests
 
 CONTENDERS = ("durable", "no_store", "commit_each", "batches_of_one")
@@ -38,7 +38,7 @@ def main(*, as_json: bool, rounds: int) -> None:
     for number in range(rounds):
         for name in CONTENDERS:
             rates[name].append(_measure(name, requests))
-            _say(f"round {number + 1} of {rounds}: {name} {rates[name][-1]:,.0f} requests/s")
+            say(f"round {number + 1} of {rounds}: {name} {rates[name][-1]:,.0f} requests/s")
     report = _report(rates, rounds)
     print(json.dumps(report) if as_json else _text(report))  # noqa: T201  its output
 
@@ -74,22 +74,11 @@ def _report(rates: dict[str, list[float]], rounds: int) -> dict[str, object]:
         "benchmark": "ingest",
         "connections": CONNECTIONS,
         "rounds": rounds,
-        "durable_to_no_store": _ratios(durable, rates["no_store"]),
-        "durable_to_commit_each": _ratios(durable, rates["commit_each"]),
-        "durable_to_batches_of_one": _ratios(durable, rates["batches_of_one"]),
+        "durable_to_no_store": ratios(durable, rates["no_store"]),
+        "durable_to_commit_each": ratios(durable, rates["commit_each"]),
+        "durable_to_batches_of_one": ratios(durable, rates["batches_of_one"]),
         "requests_per_second": {name: round(statistics.median(rates[name])) for name in rates},
-        "python": sys.version.split()[0],
-        "machine": Path("/proc/version").read_text(encoding="utf-8").split()[2],
-    }
-
-
-def _ratios(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
-    """Give the ratios of rounds that ran next to each other."""
-    ratios = sorted(mine / other for mine, other in zip(ours, theirs, strict=True))
-    return {
-        "min": round(ratios[0], 2),
-        "median": round(statistics.median(ratios), 2),
-        "max": round(ratios[-1], 2),
+        **machine(),
     }
 
 
@@ -102,11 +91,5 @@ def _text(report: dict[str, object]) -> str:
     ):
         ratio = report[name]
         assert isinstance(ratio, dict)
-        lines.append(
-            f"  {ratio['median']:.2f} of {against}  (from {ratio['min']:.2f} to {ratio['max']:.2f})"
-        )
+        lines.append(line(ratio, f"of {against}"))
     return "\n".join(lines)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201  progress
