@@ -1,10 +1,10 @@
-"""An agent that does nothing until a test tells it to."""
+"""Agents of the stories: one that does nothing until a test tells it to, and any other program."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from tests.services.fifo import Fifo
 
@@ -17,6 +17,26 @@ echo "$$ $COVEND_TASK $COVEND_ATTEMPT" > {here}
 read -r word < {word}
 printf '{{"conclusion": "success", "summary": "%s"}}' "$word" > "$COVEND_RESULT"
 """
+
+
+class Program(Protocol):
+    """Whatever can be an agent's command."""
+
+    command: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Script:
+    """An agent that is one command."""
+
+    command: tuple[str, ...]
+
+    @classmethod
+    def write(cls, path: Path, text: str) -> Self:
+        """Write a script of the shell's where everybody can read it."""
+        path.write_text(text, "utf-8")
+        path.chmod(0o755)
+        return cls(("/bin/sh", str(path)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +55,7 @@ class WaitingAgent:
         self._here, self._word = Fifo(folder / "here"), Fifo(folder / "word")
         script = folder / "agent.sh"
         script.write_text(SCRIPT.format(here=self._here.path, word=self._word.path))
-        self.command = ("sh", str(script))
+        self.command: tuple[str, ...] = ("sh", str(script))
 
     def __enter__(self) -> Self:
         return self

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ import aiohttp
 import orjson
 
 from covend.demo.stage import Stage
+from covend.edges.agents.group import Group
 
 WITHIN_S = 30.0
 COVEND = (sys.executable, "-P", "-m", "covend")
@@ -27,6 +29,8 @@ class Covend:
 
     def __init__(self, process: asyncio.subprocess.Process, stage: Stage) -> None:
         self.pid = process.pid
+        self.begun_at = time.time()
+        """Seconds, by the clock of the log."""
         self.log: list[Line] = []
         self.said: list[str] = []
         """What it wrote to standard error that is no line of the log."""
@@ -38,6 +42,13 @@ class Covend:
         self._heard = asyncio.Condition()
         self._reader = asyncio.create_task(self._read())
         self._session = aiohttp.ClientSession()
+
+    @property
+    def cgroup(self) -> Path | None:
+        """Where it makes the cgroups of its agents; None where it has none, or not said so yet."""
+        held = (line["trees"] for line in self.log if line["message"] == "agents are held")
+        told, _, path = next(held, "").partition(" at ")
+        return Path(path) if told == "cgroup v2" else None
 
     # --- what it says ---
 
@@ -115,6 +126,17 @@ class Covend:
         assert status == 200, answer
         return answer
 
+    async def log_of(self, task: str, attempt: int = 1) -> list[Line]:
+        """Give all that an attempt has printed by now."""
+        lines: list[Line] = []
+        offset, path = 0, f"/api/v1/tasks/{task}/attempts/{attempt}/log"
+        while True:
+            status, page = await self.get(f"{path}?offset={offset}")
+            assert status == 200, page
+            if not page["items"]:
+                return lines
+            lines, offset = lines + page["items"], page["next_offset"]
+
     async def task_in(self, state: str, task: str, *, within_s: float = WITHIN_S) -> Any:
         """Wait until a task is in a state, and give its story."""
 
@@ -146,11 +168,28 @@ class Covend:
     async def close(self) -> None:
         await self._session.close()
         # Its group is its own, and holds a tracer as well; agents have sessions of theirs.
-        if self._process.returncode is None:
+        was_running = self._process.returncode is None
+        if was_running:
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
         await self._process.wait()
         await self._reader
+        if was_running:
+            await self.clear_up()
+
+    async def clear_up(self) -> None:
+        """Leave nothing to the machine of a covend that was killed and has no successor."""
+        if self.cgroup is not None:
+            await asyncio.to_thread(_clear, self.cgroup)
+
+
+def _clear(cgroup: Path) -> None:
+    for path in [path for path in cgroup.glob("*") if path.is_dir()]:
+        group = Group(path)
+        group.kill()
+        group.remove()
+    with suppress(FileNotFoundError):
+        cgroup.rmdir()
 
 
 @asynccontextmanager
@@ -179,8 +218,10 @@ async def start(
 
 
 @asynccontextmanager
-async def serving(stage: Stage, program: Sequence[str] = COVEND) -> AsyncIterator[Covend]:
+async def serving(
+    stage: Stage, program: Sequence[str] = COVEND, *, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[Covend]:
     """As `start`, and wait until it is ready."""
-    async with start(stage, program) as covend:
+    async with start(stage, program, environ=environ) as covend:
         await covend.ready()
         yield covend
