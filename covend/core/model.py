@@ -102,8 +102,7 @@ class Phase(StrEnum):
     PUBLISH = "publish"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
+class Envelope(Struct, frozen=True, kw_only=True):
     """A request whose signature was good, before anything was read out of its payload."""
 
     source: str
@@ -114,7 +113,7 @@ class Envelope:
     headers: Mapping[str, str]
     payload: Json
     """What is looked at; of large payloads only a part."""
-    whole: Json = field(default_factory=dict, compare=False)
+    whole: Json = struct_field(default_factory=dict)
 
 
 class Subject(Struct, frozen=True, kw_only=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -67,7 +66,7 @@ def arrival(
         headers={"x-github-event": "pull_request"},
         payload={"number": number},
     )
-    envelope = replace(plain, **changes)  # type: ignore[arg-type]
+    envelope = structs.replace(plain, **changes)
     return Arrival(
         envelope=envelope,
         event=Event(

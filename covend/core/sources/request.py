@@ -71,6 +71,8 @@ def refuse_type(headers: Headers) -> Refused | None:
 
 def media_type(headers: Headers) -> str:
     """Give the content type in lower case, without its parameters."""
+    if headers.get("content-type") == JSON:
+        return JSON  # as GitHub writes it, and it is asked for three times
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 

@@ -11,6 +11,7 @@ from covend.core.model import Envelope
 from covend.core.settings import Secret
 from covend.core.sources import github
 from covend.core.sources.request import BODY_MAX, Refused, fold
+from covend.core.sources.slim import Whole
 from tests.core.github_samples import DELIVERY, SECRET, headers, sign
 
 BODY = b'{"action": "opened"}'
@@ -43,6 +44,7 @@ def test_a_good_request_becomes_an_envelope() -> None:
             "content-type": "application/json",
         },
         payload={"action": "opened"},
+        whole=Whole(BODY),
     )
 
 
