@@ -8,7 +8,7 @@ and what belongs to another repository cannot come along. Refuses what exceeds i
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,10 +93,11 @@ class _Harvest:
             sha = (await self._git("rev-parse", "--verify", f"{tip}^{{commit}}")).strip()
             (self._path / _TAKEN).parent.mkdir(parents=True, exist_ok=True)
             (self._path / _TAKEN).write_text(f"{sha}\n")
-            count = await self._count(sha)
+            known = await self._known()
+            count = await self._count(sha, known)
             if count == 0:
                 return None
-            files = await self._files(sha)
+            files = await self._files(sha, known)
             await self._fetch(ref)
         return Taken(sha=sha, ref=ref, commits_count=count, files_changed=files)
 
@@ -133,17 +134,16 @@ class _Harvest:
         root = self._directory.root
         return opened_folder(root.parent, root.name, self._directory.workspace.name, ".git")
 
-    async def _count(self, sha: str) -> int:
+    async def _count(self, sha: str, known: Sequence[str]) -> int:
         """Count what is new, of as many as may be."""
-        excluded = [f"^{known}" for known in await self._known()]
+        excluded = [f"^{one}" for one in known]
         options = ("--count", f"--max-count={COMMITS_MAX + 1}")
         count = int(await self._git(*_CAUTIOUS, "rev-list", *options, sha, *excluded, "--"))
         if count > COMMITS_MAX:
             raise OddError(f"has more than {COMMITS_MAX} new commits")
         return count
 
-    async def _files(self, sha: str) -> tuple[str, ...]:
-        known = await self._known()
+    async def _files(self, sha: str, known: Sequence[str]) -> tuple[str, ...]:
         if not known:
             return ()
         options = ("-r", "-z", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv")
