@@ -46,16 +46,6 @@ from covend.core.settings import DAY, GIB, HOUR, MIB, MINUTE
 StopSignal = Literal["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"]
 Permission = Literal["admin", "maintain", "write", "triage", "read"]
 Exit = Literal["success", "neutral", "failure", "needs_input", "retry", "error"]
-Association = Literal[
-    "COLLABORATOR",
-    "CONTRIBUTOR",
-    "FIRST_TIMER",
-    "FIRST_TIME_CONTRIBUTOR",
-    "MANNEQUIN",
-    "MEMBER",
-    "NONE",
-    "OWNER",
-]
 
 
 class Table(BaseModel):
