@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import NoReturn
 
 import anyio
 import pytest
@@ -15,7 +12,7 @@ from covend.edges.agents.sandbox import confine
 from covend.edges.agents.spec import Spec
 from covend.edges.agents.tree import Containment
 from tests.edges.agent_process import CONTAINMENTS, SOON, Heard, cancelled, ran, spec
-from tests.edges.confined import IS_ROOT, USER, House, agent, house
+from tests.edges.confined import IS_ROOT, USER, House, agent
 
 KINDS = {
     "bubblewrap": agent(),
@@ -32,14 +29,6 @@ def kind(request: pytest.FixtureRequest) -> Agent:
 @pytest.fixture(params=CONTAINMENTS)
 def containment(request: pytest.FixtureRequest) -> Containment:
     return CONTAINMENTS[request.param]
-
-
-@pytest.fixture
-def home(lacking: Callable[[str], NoReturn]) -> Iterator[House]:
-    if not Path("/usr/bin/bwrap").exists():
-        lacking("bubblewrap")
-    with house() as built:
-        yield built
 
 
 def what(home: House, kind: Agent, script: str, stdin: bytes | None = None) -> Spec:

@@ -4,23 +4,14 @@ import os
 import pwd
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
 from covend.core.errors import AgentNotFoundError, SandboxError
 from covend.edges.agents.sandbox import confine
-from tests.edges.confined import SECRET, USER, House, agent, house, said, say
-
-
-@pytest.fixture
-def home(lacking: Callable[[str], NoReturn]) -> Iterator[House]:
-    if not Path("/usr/bin/bwrap").exists():
-        lacking("bubblewrap")
-    with house() as built:
-        yield built
+from tests.edges.confined import SECRET, USER, House, agent, said, say
 
 
 def test_the_brief_is_read_and_the_result_written(home: House) -> None:

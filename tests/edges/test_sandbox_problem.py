@@ -5,24 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
 from covend.core.settings import Agent
 from covend.edges.agents.sandbox import sandbox_problem
 from tests.conftest import ROOT
-from tests.edges.confined import IS_ROOT, House, agent, house
-
-
-@pytest.fixture
-def home(lacking: Callable[[str], NoReturn]) -> Iterator[House]:
-    if not Path("/usr/bin/bwrap").exists():
-        lacking("bubblewrap")
-    with house() as built:
-        yield built
+from tests.edges.confined import IS_ROOT, House, agent
 
 
 def problem(home: House, what: Agent, path: str = os.defpath, *, is_root: bool = IS_ROOT) -> str:

@@ -5,26 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, sleep
-from typing import NoReturn
 
 import pytest
 
 from covend.edges.agents.bubblewrap import inner_group
 from covend.edges.agents.sandbox import confine
-from tests.edges.confined import SOON, House, agent, house, poll_until_gone
+from tests.edges.confined import SOON, House, agent, poll_until_gone
 
 UP = "echo up; while :; do sleep 1000 & wait $!; done"
-
-
-@pytest.fixture
-def home(lacking: Callable[[str], NoReturn]) -> Iterator[House]:
-    if not Path("/usr/bin/bwrap").exists():
-        lacking("bubblewrap")
-    with house() as built:
-        yield built
 
 
 def start(home: House, *argv: str, before: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
