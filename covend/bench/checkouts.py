@@ -25,8 +25,10 @@ from covend.bench.forge import FILES
 from covend.core.settings import Checkout
 from covend.demo.git import clean_environment
 from covend.edges.workspace import removal
-from covend.edges.workspace.checkout import Spec, checkout, make_directory
+from covend.edges.workspace.checkout import checkout
+from covend.edges.workspace.directory import make_directory
 from covend.edges.workspace.mirror import Mirrors
+from covend.edges.workspace.spec import Spec
 
 END_S = 20.0
 CLONE_S = 300.0

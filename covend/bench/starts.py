@@ -26,7 +26,8 @@ import anyio.to_thread
 
 from covend.core.settings import AgentLimits
 from covend.edges.agents.output import Stream
-from covend.edges.agents.process import Agent, Spec
+from covend.edges.agents.process import Agent
+from covend.edges.agents.spec import Spec
 from covend.edges.agents.tree import Containment, probe
 
 AT_ONCE = 16

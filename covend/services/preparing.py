@@ -18,10 +18,12 @@ from covend.core.states import Outcome
 from covend.edges.agents.sandbox import account_of
 from covend.edges.github.client import GitHubClient
 from covend.edges.github.repositories import get_repository
-from covend.edges.workspace import checkout
+from covend.edges.workspace.checkout import checkout
+from covend.edges.workspace.directory import make_directory, remove_directory
 from covend.edges.workspace.git import marked
 from covend.edges.workspace.harvest import take_commits
 from covend.edges.workspace.keeping import Workspaces
+from covend.edges.workspace.spec import Spec
 from covend.services.clock import Clock
 from covend.services.insisting import insist
 from covend.services.surroundings import Surroundings
@@ -61,10 +63,10 @@ class Preparing:
 
     async def _prepare(self, attempt: UnderWay) -> None:
         name = await self._place(attempt)
-        attempt.directory = await checkout.make_directory(self._workspaces.root, name)
+        attempt.directory = await make_directory(self._workspaces.root, name)
         spec = await self._spec(attempt)
         mirrors = self._workspaces.mirrors
-        attempt.checkout = await checkout.checkout(spec, attempt.directory, mirrors)
+        attempt.checkout = await checkout(spec, attempt.directory, mirrors)
 
     async def take_out(self, attempt: UnderWay, ending: Ending) -> None:
         """Save the agent's commits, where they are to be published; raises `GitError`."""
@@ -89,7 +91,7 @@ class Preparing:
                 kept = await self._workspaces.keep(attempt.directory)
                 log.info("workspace kept", path=str(kept))
             else:
-                await checkout.remove_directory(attempt.directory)
+                await remove_directory(attempt.directory)
         except Exception:
             log.exception("an attempt could not be cleared away")
 
@@ -118,13 +120,13 @@ class Preparing:
         claim, place = attempt.claim, attempt.name
         await insist(lambda: self._tasks.note_mode(claim, mode=Mode.FRESH, workspace=place))
 
-    async def _spec(self, attempt: UnderWay) -> checkout.Spec:
+    async def _spec(self, attempt: UnderWay) -> Spec:
         """Say what to check out, with a token that reads this one repository."""
         task, rule = attempt.claim.task, attempt.policy.rule
         account = await anyio.to_thread.run_sync(account_of, attempt.policy.agent)
         owner = (account.uid, account.gid) if account else None
         if rule.checkout is Checkout.NONE or task.repository is None:
-            return checkout.Spec(kind=Checkout.NONE, url="", owner=owner)
+            return Spec(kind=Checkout.NONE, url="", owner=owner)
         live = await get_repository(self._github, task.installation_id, task.repository)
         if not is_own(live.clone_url, self._around.api_url):
             message = f"{live.clone_url} is not an address of the forge at {self._around.api_url}"
@@ -133,7 +135,7 @@ class Preparing:
             task.installation_id, task.repository, READ_CONTENTS
         )
         is_pull = task.subject.type is SubjectType.PULL_REQUEST
-        return checkout.Spec(
+        return Spec(
             kind=rule.checkout,
             url=live.clone_url,
             token=Secret(token),

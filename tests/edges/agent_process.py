@@ -17,7 +17,8 @@ from covend.core.contract.outcome import Exit
 from covend.core.settings import AgentLimits
 from covend.edges import children, proc
 from covend.edges.agents.output import Stream
-from covend.edges.agents.process import Agent, Spec
+from covend.edges.agents.process import Agent
+from covend.edges.agents.spec import Spec
 from covend.edges.agents.tree import Containment, probe
 
 SOON = 20.0

@@ -14,8 +14,10 @@ import anyio
 import pytest
 
 from covend.core.settings import Checkout as Kind
-from covend.edges.workspace.checkout import Checkout, Directory, Spec, checkout, make_directory
+from covend.edges.workspace.checkout import Checkout, checkout
+from covend.edges.workspace.directory import Directory, make_directory
 from covend.edges.workspace.mirror import Mirrors
+from covend.edges.workspace.spec import Spec
 
 ODD = "-$(touch${IFS}owned);id"
 """A branch name that git allows."""

@@ -18,11 +18,12 @@ from covend.core.settings import Checkout as Kind
 from covend.core.settings import Secret
 from covend.edges.workspace import checkout as making
 from covend.edges.workspace import git, handover, steps
-from covend.edges.workspace.checkout import Checkout, Spec, checkout
+from covend.edges.workspace.checkout import Checkout, checkout
 from covend.edges.workspace.directory import (
     make_directory,
 )
 from covend.edges.workspace.mirror import Mirrors
+from covend.edges.workspace.spec import Spec
 from tests.edges.forge import (
     ODD,
     WITHIN_S,

@@ -13,7 +13,8 @@ from covend.core.errors import GitError
 from covend.core.settings import Checkout as Kind
 from covend.edges.workspace import git as edge_git
 from covend.edges.workspace import harvest, quarantine
-from covend.edges.workspace.checkout import Checkout, Directory
+from covend.edges.workspace.checkout import Checkout
+from covend.edges.workspace.directory import Directory
 from covend.edges.workspace.harvest import Taken, take_commits
 from tests.edges.forge import Forge, attempt, commit, endless_commit, make_forge, run_git
 

@@ -14,7 +14,8 @@ import pytest
 from covend.core.errors import GitError
 from covend.core.settings import Checkout as Kind
 from covend.edges.workspace import git as edge_git
-from covend.edges.workspace.checkout import Checkout, Directory
+from covend.edges.workspace.checkout import Checkout
+from covend.edges.workspace.directory import Directory
 from covend.edges.workspace.git import git
 from covend.edges.workspace.harvest import take_commits
 from tests.edges.forge import ODD, Forge, attempt, commit, make_forge, run_git

@@ -14,8 +14,8 @@ import pytest
 from covend.core.errors import GitError
 from covend.core.settings import Checkout as Kind
 from covend.edges.workspace import checkout, mirror
-from covend.edges.workspace.checkout import Checkout, Directory
-from covend.edges.workspace.directory import make_directory
+from covend.edges.workspace.checkout import Checkout
+from covend.edges.workspace.directory import Directory, make_directory
 from covend.edges.workspace.mirror import Mirror, Mirrors
 from tests.edges.forge import Forge, attempt, commit, fake_git, make_forge, run_git
 

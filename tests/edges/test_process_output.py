@@ -12,7 +12,8 @@ import pytest
 
 from covend.core.settings import AgentLimits
 from covend.edges.agents.output import CUT_LINE, LINE_MAX, Stream
-from covend.edges.agents.process import LINES_MAX, Agent
+from covend.edges.agents.pipes import LINES_MAX
+from covend.edges.agents.process import Agent
 from tests.edges.agent_process import WALKED, Heard, agent, cancelled, ignore, ran, shell
 
 LAG_S = 0.02

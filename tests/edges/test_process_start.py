@@ -25,8 +25,9 @@ from covend.core.contract.outcome import StopReason
 from covend.core.errors import ClaimLostError
 from covend.core.settings import AgentLimits
 from covend.edges import children
-from covend.edges.agents.process import Agent, Spec
+from covend.edges.agents.process import Agent
 from covend.edges.agents.program import start_gated
+from covend.edges.agents.spec import Spec
 from covend.edges.agents.tree import Containment
 from tests.edges.agent_process import (
     CONTAINMENTS,

@@ -14,7 +14,11 @@ from pathlib import Path
 import pytest
 
 from covend.edges.workspace import removal
-from covend.edges.workspace.checkout import clear_directories, make_directory, remove_directory
+from covend.edges.workspace.directory import (
+    clear_directories,
+    make_directory,
+    remove_directory,
+)
 from covend.edges.workspace.removal import ASIDE, clear, remove
 from tests.telemetry.book import Book
 

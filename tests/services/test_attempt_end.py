@@ -13,8 +13,7 @@ from covend.core.errors import NotFoundError
 from covend.core.model import Claim, EffectDraft, Ending, Moment, Task
 from covend.core.settings import Policy, Retry
 from covend.core.states import Outcome, TaskState
-from covend.edges.workspace import checkout
-from covend.services import attempt, settling
+from covend.services import attempt, preparing, settling
 from covend.services.stopping import Stop
 from covend.store.protocol import Settlement
 from covend.store.tasks import StoredTasks
@@ -129,7 +128,7 @@ async def test_what_cannot_be_cleared_away_is_no_reason_to_forget_the_end(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim = await with_agent(house)
-    monkeypatch.setattr(checkout, "remove_directory", failing(OSError))
+    monkeypatch.setattr(preparing, "remove_directory", failing(OSError))
     assert (await house.run(claim)).task.state is TaskState.COMPLETED
 
 

@@ -15,7 +15,7 @@ from covend.core.model import EffectKind
 from covend.core.settings import Checkout, Retry
 from covend.core.states import Outcome, TaskState
 from covend.demo.github import Fault
-from covend.edges.workspace import checkout
+from covend.edges.workspace.spec import Spec
 from covend.services import preparing
 from tests.services.alive import is_alive
 from tests.services.fifo import Fifo
@@ -245,7 +245,7 @@ async def test_a_hard_end_waits_for_a_settlement_that_is_being_written(
 async def test_a_git_that_hangs_is_over_its_own_time(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkout, "Spec", partial(checkout.Spec, timeout_s=0.3))
+    monkeypatch.setattr(preparing, "Spec", partial(Spec, timeout_s=0.3))
     await house.adopt(a_rule(checkout=Checkout.HEAD), an_agent(FOUND))
     claim = await house.claimed()
     house.github.faults.add("GET", "*/acme/till.git/info/refs", Fault.HELD)

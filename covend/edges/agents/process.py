@@ -20,13 +20,11 @@ import anyio.lowlevel
 
 from covend.core.contract.outcome import Exceeded, Exit, StopReason
 from covend.edges.agents.child import Child
-from covend.edges.agents.pipes import LINES_MAX, OnLine, Pipes
+from covend.edges.agents.pipes import OnLine, Pipes
 from covend.edges.agents.program import SHORTAGES
 from covend.edges.agents.spec import Spec
 from covend.edges.agents.threads import in_starter, in_thread
 from covend.edges.agents.tree import Tree
-
-__all__ = ["LINES_MAX", "Agent", "OnLine", "OnStart", "Spec"]
 
 GENTLE_S = 5.0
 """How long a signal to the agent alone is given, at most half of the grace."""

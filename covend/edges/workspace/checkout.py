@@ -14,14 +14,7 @@ import anyio.to_thread
 from covend.core import settings
 from covend.core.errors import GitError
 from covend.edges.workspace import removal
-from covend.edges.workspace.directory import (
-    Directory,
-    clear_directories,
-    make_directory,
-    read_result,
-    remove_directory,
-    write_brief,
-)
+from covend.edges.workspace.directory import Directory
 from covend.edges.workspace.faults import Fault, fault_of
 from covend.edges.workspace.fetching import Commits, fetch
 from covend.edges.workspace.git import git
@@ -29,18 +22,6 @@ from covend.edges.workspace.handover import hand_over, share_objects
 from covend.edges.workspace.mirror import Mirror, Mirrors
 from covend.edges.workspace.spec import Spec, check
 from covend.edges.workspace.steps import Step, take
-
-__all__ = [
-    "Checkout",
-    "Directory",
-    "Spec",
-    "checkout",
-    "clear_directories",
-    "make_directory",
-    "read_result",
-    "remove_directory",
-    "write_brief",
-]
 
 HEAD = "refs/covend/head"
 BASE = "refs/covend/base"
