@@ -52,6 +52,12 @@ class AlreadyEndedError(ConflictError):
     code = "already_ended"
 
 
+class KeyReusedError(ConflictError):
+    """This Idempotency-Key was used for another request: take a new one."""
+
+    code = "key_reused"
+
+
 class NotPermittedError(UserError):
     """The caller is not allowed to do this."""
 
@@ -86,6 +92,12 @@ class QueueFullError(StoreError):
     """The queue holds `limits.queue_max` tasks; try again later."""
 
     code = "queue_full"
+
+
+class DrainingError(CovendError):
+    """covend takes nothing in now; try again later."""
+
+    code = "draining"
 
 
 class StateDirectoryInUseError(StoreError):

@@ -63,6 +63,10 @@ class Need(StrEnum):
     PATHS = "paths"
     HEAD = "head"
     PERMISSION = "permission"
+    CHECKS = "checks"
+    """All check runs and statuses of the head."""
+    APPROVAL = "approval"
+    """No look-up: somebody with the right to must say yes."""
 
 
 class Conclusion(StrEnum):
@@ -116,6 +120,16 @@ class Envelope(Struct, frozen=True, kw_only=True):
     whole: Json = struct_field(default_factory=dict)
 
 
+class Repository(Struct, frozen=True, kw_only=True):
+    """Where work is done, as a task has to know it."""
+
+    id: int
+    full_name: str
+    installation_id: int | None = None
+    default_branch: str | None = None
+    clone_url: str | None = None
+
+
 class Subject(Struct, frozen=True, kw_only=True):
     """What the work is about; `head_sha` is None where the payload does not tell it (see
     `Need.HEAD`).
@@ -157,6 +171,20 @@ class Event(Struct, frozen=True, kw_only=True):
     repository: str | None = None
     default_branch: str | None = None
     clone_url: str | None = None
+    depth: int = 0
+    """How many tasks lie behind it, each started by the one before."""
+    parent: TaskId | None = None
+    """The task whose end it tells."""
+    rule: str | None = None
+    """The one rule that it asks for by name, whatever that one listens to."""
+    inputs: Json = struct_field(default_factory=dict)
+    """What its sender wants the agent to know."""
+    subject_updated_at: Moment | None = None
+    """When its subject was last changed; GitHub tells it to the second."""
+    before_sha: str | None = None
+    """The head that the subject had before this event."""
+    closed_at: Moment | None = None
+    """When its pull request or issue was closed, where that is what it tells."""
     sender: str | None = None
     sender_type: str | None = None
     author: str | None = None
@@ -242,6 +270,23 @@ class Task:
     cost_usd: float | None
     cancel_requested_at: Moment | None = None
     """When somebody wished a running task to be cancelled; it then ends so, whatever happens."""
+    repository_key: str = ""
+    """The repository's id as text, else its name: what never changes about it."""
+    actor: str | None = None
+    subject_updated_at: Moment | None = None
+    superseded_by: TaskId | None = None
+    """The task on a newer head; this one then ends superseded, whatever happens."""
+    parent: TaskId | None = None
+    depth: int = 0
+    fallbacks: tuple[str, ...] = ()
+    """The agents still to be tried after this one, in order."""
+    is_afresh: bool = False
+    """Whether the next attempt goes on with no session, because going on has failed."""
+    retry_until_at: Moment | None = None
+    approved_at: Moment | None = None
+    approved_by: str | None = None
+    inputs: Json = field(default_factory=dict)
+    """What was handed in with a submission, for its agent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,50 +341,6 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One remark of a review, on a line of the new side unless `side` says LEFT."""
-
-    path: str
-    line: int
-    body: str
-    start_line: int | None = None
-    side: str = "RIGHT"
-    severity: str = "info"
-    suggestion: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """The agent's answer by the contract of the result file, checked."""
-
-    conclusion: Conclusion = Conclusion.SUCCESS
-    summary: str = ""
-    review_event: str | None = None
-    findings: tuple[Finding, ...] = ()
-    pull_request: Json | None = None
-    labels: tuple[str, ...] = ()
-    outputs: Json = field(default_factory=dict)
-    session: str | None = None
-    usage: Usage = field(default_factory=Usage)
-    error_code: str | None = None
-    error_message: str | None = None
-    retryable: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """How an attempt ended, judged: what the store settles and the effects are planned from."""
-
-    outcome: Outcome
-    result: Result
-    error_code: str | None = None
-    error_message: str | None = None
-    exit_code: int | None = None
-    signal: str | None = None
-    retryable: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EffectDraft:
     """An intended write to the outside, before it has an id; `request` holds all that is needed to
     send it.
@@ -362,7 +363,8 @@ class Effect:
     """One row of the outbox."""
 
     id: EffectId
-    task: TaskId
+    task: TaskId | None
+    """None where it answers a command that is no task."""
     kind: EffectKind
     slot: str
     subject: str

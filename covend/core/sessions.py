@@ -14,7 +14,8 @@ from covend.core.contract.outcome import EXIT_TRY_AGAIN, Exit
 from covend.core.model import Conclusion, Moment, TaskId, Usage
 from covend.core.presets import PRESETS
 from covend.core.presets.stream import Failure, StreamReport, is_bare, is_uuid
-from covend.core.settings import DAY, Agent
+from covend.core.settings import Agent
+from covend.core.units import DAY
 
 SESSION_AGE_MAX_S = 14 * DAY
 """After that a session is not resumed: what it remembers has moved on, and the tools themselves

@@ -9,15 +9,14 @@ seconds
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
-from covend.core.model import EffectKind
+from covend.core.bounds import Budgets, Retry, Safeguards
+from covend.core.model import EffectKind, Trust
+from covend.core.units import DAY, MINUTE
 
-MINUTE = 60.0
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
 MIB = 1 << 20
 GIB = 1 << 30
 
@@ -129,9 +128,11 @@ class GitHub:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of the whole daemon."""
+    """Bounds of the whole daemon; None means no bound."""
 
     concurrency: int = 4
+    concurrency_per_repository: int | None = None
+    concurrency_per_installation: int | None = None
     queue_max: int = 10_000
     lease_s: float = 90.0
     drain_s: float = 60.0
@@ -140,16 +141,8 @@ class Limits:
     label_repositories_max: int = 100
     budget_usd_per_day: float | None = None
     budget_tokens_per_day: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
-    """How often and when a failed task is tried again."""
-
-    attempts: int = 3
-    infrastructure: int = 3
-    base_s: float = 30.0
-    max_s: float = 15 * MINUTE
+    budget_usd_per_repository_per_day: float | None = None
+    budget_tokens_per_repository_per_day: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +188,7 @@ class Agent:
     concurrency: int | None = None
     fallback: tuple[str, ...] = ()
     retry: Retry = field(default_factory=Retry)
+    budgets: Budgets = field(default_factory=Budgets)
     network: bool = True
     exit_codes: Mapping[int, str] = field(default_factory=dict)
     """Exit code to `success | neutral | failure | needs_input | retry | error`."""
@@ -226,6 +220,29 @@ class When:
     payload: Mapping[str, tuple[str, ...]] | None = None
 
 
+class Admission(StrEnum):
+    """What becomes of work, by the trust of who caused it."""
+
+    RUN = "run"
+    HOLD = "hold"
+    """It waits until it is approved."""
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How a rule treats one degree of trust; None leaves the rule's own."""
+
+    admission: Admission = Admission.RUN
+    agent: str | None = None
+    sandbox: Sandbox | None = None
+    budgets: Budgets | None = None
+
+
+HELD_BY_DEFAULT = frozenset({Trust.FORK, Trust.FIRST_TIME, Trust.NONE})
+"""Work of forks and strangers waits for an approval unless its rule says otherwise."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """Which deliveries become which task; `prompt` is the template's text, already read."""
@@ -234,6 +251,9 @@ class Rule:
     on: tuple[str, ...]
     when: When = field(default_factory=When)
     allow: tuple[str, ...] | None = None
+    trust: Mapping[Trust, Terms] = field(default_factory=dict)
+    """What is not named here is held or run as `HELD_BY_DEFAULT` says."""
+    budgets: Budgets = field(default_factory=Budgets)
     agent: str
     prompt: str
     checkout: Checkout = Checkout.HEAD
@@ -251,6 +271,16 @@ class Policy:
     sha256: str
     rule: Rule
     agent: Agent
+    fallbacks: tuple[Agent, ...] = ()
+    """The agents to be tried after `agent`, in order."""
+
+    def by(self, agent: str) -> Policy:
+        """Give the same policy with the agent of that name at work; KeyError where it has none."""
+        agents = (self.agent, *self.fallbacks)
+        place = next((i for i, each in enumerate(agents) if each.name == agent), None)
+        if place is None:
+            raise KeyError(agent)
+        return replace(self, agent=agents[place], fallbacks=agents[place + 1 :])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,8 +295,11 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     agents: Mapping[str, Agent] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+    safeguards: Safeguards = field(default_factory=Safeguards)
     policies: Mapping[str, Policy] = field(default_factory=dict)
     """By rule name."""
+    policies_by_trust: Mapping[tuple[str, Trust], Policy] = field(default_factory=dict)
+    """By rule name and trust, only where the rule's `trust` changes agent, sandbox or budgets."""
 
     def secret_texts(self) -> tuple[str, ...]:
         """List the texts of every secret, for redactors."""

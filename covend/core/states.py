@@ -79,7 +79,9 @@ TASK_MOVES: Mapping[tuple[TaskState, TaskState], Causes] = {
     (TaskState.QUEUED, TaskState.SUPERSEDED): frozenset({"supersede"}),
     (TaskState.RUNNING, TaskState.COMPLETED): frozenset({"settle"}),
     (TaskState.RUNNING, TaskState.FAILED): frozenset({"settle"}),
-    (TaskState.RUNNING, TaskState.QUEUED): frozenset({"retry", "defer", "interrupt", "recover"}),
+    (TaskState.RUNNING, TaskState.QUEUED): frozenset(
+        {"retry", "fall_back", "defer", "interrupt", "recover"}
+    ),
     (TaskState.RUNNING, TaskState.CANCELLED): frozenset({"cancel"}),
     (TaskState.RUNNING, TaskState.SUPERSEDED): frozenset({"supersede"}),
     (TaskState.COMPLETED, TaskState.SUPERSEDED): frozenset({"supersede"}),

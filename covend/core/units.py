@@ -14,6 +14,9 @@ DURATION_FORMS = 'a whole number with ms, s, m, h or d, such as "90s", "15m" or 
 SIZE_FORMS = 'a whole number with B, KiB, MiB, GiB or TiB, such as "64MiB"'
 DURATION_MAX_S = 3650.0 * 86_400
 SIZE_MAX = 1 << 60
+MINUTE = 60.0
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
 
 _MILLISECONDS: Mapping[str, int] = {
     "d": 86_400_000,

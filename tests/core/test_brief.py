@@ -106,6 +106,7 @@ def test_the_brief_has_the_contracts_fields_and_no_others() -> None:
             "base_sha": "b" * 40,
         },
         "command": None,
+        "inputs": {},
         "trust": "write",
         "prompt": "do it",
         "previous": {"session": None, "result": None},

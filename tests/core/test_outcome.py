@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from covend.core.contract.outcome import SUMMARY_MAX, Exceeded, Exit, StopReason, judge
+from covend.core.ending import Ending, Finding, Result
 from covend.core.errors import InvalidResultError
-from covend.core.model import Conclusion, Ending, Finding, Result, Usage
+from covend.core.model import Conclusion, Usage
 from covend.core.presets.stream import Failure, StreamReport
 from covend.core.settings import Agent, Preset, Sandbox
 from covend.core.states import Outcome
@@ -190,8 +191,72 @@ def test_a_stopped_agent_loses_its_result_but_not_its_cost(
 
 
 def test_every_reason_to_stop_has_its_outcome() -> None:
-    outcomes = {judged(ended(), stopped=reason).outcome for reason in StopReason}
+    without = [reason for reason in StopReason if reason is not StopReason.BUDGET]
+    outcomes = {judged(ended(), stopped=reason).outcome for reason in without}
     assert outcomes == set(Outcome) - {Outcome.SUCCEEDED, Outcome.FAILED}
+
+
+@pytest.mark.parametrize("reason", [each for each in StopReason if each is not StopReason.BUDGET])
+def test_what_a_stopped_agent_says_that_it_cost_is_not_lost(reason: StopReason) -> None:
+    """An agent without an event stream tells it in its result file alone."""
+    told = replace(GOOD, usage=COST, session="told")
+    ending = judged(ended(0), told, stopped=reason)
+    assert ending.result == Result(conclusion=Conclusion.FAILURE, usage=COST)
+
+
+# --- over its budget ------------------------------------------------------------------------------
+
+SPENT = replace(ended(None, "SIGINT"), stopped=StopReason.BUDGET)
+CUT_OFF = StreamReport(
+    session="s",
+    usage=COST,
+    last_text="So far: two findings.",
+    error_code=Failure.INTERRUPTED,
+    error_message="interrupted",
+)
+
+
+@pytest.mark.parametrize(
+    ("result", "stream", "tail", "said"),
+    [
+        (GOOD, CUT_OFF, "", "fine"),
+        (None, CUT_OFF, "", "So far: two findings."),
+        (INVALID, CUT_OFF, "", "So far: two findings."),
+        (None, None, "line by line", "line by line"),
+        (None, SAID, "", "Looks good."),
+    ],
+)
+def test_at_its_budget_what_there_is_stands_without_a_verdict(
+    result: Result | InvalidResultError | None, stream: StreamReport | None, tail: str, said: str
+) -> None:
+    ending = judged(SPENT, result, stream, tail=tail)
+    assert (ending.outcome, ending.error_code) == (Outcome.SUCCEEDED, "budget")
+    assert ending.result.conclusion is Conclusion.NEUTRAL
+    assert ending.result.summary.startswith("Stopped at its budget")
+    assert ending.result.summary.endswith(said)
+    assert not ending.retryable
+
+
+def test_at_its_budget_what_was_found_is_kept_and_what_it_cost() -> None:
+    result = judged(SPENT, GOOD, CUT_OFF).result
+    assert (result.findings, result.usage, result.session) == (GOOD.findings, COST, "s")
+
+
+def test_a_result_at_the_end_of_what_was_said_last_is_taken_at_the_budget_too() -> None:
+    message = 'Read.\n```json\n{"conclusion": "success", "summary": "Half."}\n```'
+    ending = judged(SPENT, None, replace(CUT_OFF, last_text=message))
+    assert ending.result.conclusion is Conclusion.NEUTRAL
+    assert ending.result.summary.endswith("Half.")
+
+
+def test_an_agent_that_has_said_nothing_says_that_at_its_budget() -> None:
+    summary = judged(SPENT, None, replace(CUT_OFF, last_text=None)).result.summary
+    assert summary == "Stopped at its budget, before it had an answer."
+
+
+def test_a_stop_by_somebody_goes_before_the_budget() -> None:
+    ending = judged(SPENT, GOOD, CUT_OFF, stopped=StopReason.CANCELLED)
+    assert ending.outcome is Outcome.CANCELLED
 
 
 @pytest.mark.parametrize(

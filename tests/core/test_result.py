@@ -13,8 +13,9 @@ from covend.core.contract.result import (
     result_schema,
     result_schema_text,
 )
+from covend.core.ending import Finding, Result
 from covend.core.errors import InvalidResultError
-from covend.core.model import Conclusion, Finding, Result, Usage
+from covend.core.model import Conclusion, Usage
 
 WHOLE = {
     "conclusion": "failure",

@@ -15,11 +15,14 @@ from urllib.parse import urlsplit, urlunsplit
 from covend.core.model import Claim, Command, Moment, Subject, Task
 from covend.core.presets import PRESETS
 from covend.core.settings import Agent, Policy
+from covend.core.sources import github, own, submission
 
 CONTRACT = 1
 INHERITED = ("PATH", "HOME", "LANG", "TZ")
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 OWN_PREFIX = "COVEND_"
+_SOURCES = {own.EVENT: own.NAME, submission.EVENT: submission.NAME}
+"""By the name of the event: every other one is GitHub's."""
 _SUPERVISORS = ("NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY", "INVOCATION_ID", "JOURNAL_STREAM")
 _SUPERVISORS_PREFIXES = ("LISTEN_", "WATCHDOG_")
 
@@ -39,7 +42,6 @@ def brief_of(
     prompt: str,
     deadline: Moment,
     *,
-    source: str = "github",
     previous_session: str | None = None,
     previous_result: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -50,10 +52,11 @@ def brief_of(
     return {
         "contract": CONTRACT,
         "task": {"id": task.id, "rule": policy.rule.name, "attempt": claim.attempt},
-        "event": _event(task, source),
+        "event": _event(task),
         "repository": _repository(task),
         "subject": _subject(task.subject),
         "command": _command(task.command),
+        "inputs": dict(task.inputs),
         "trust": task.trust.value,
         "prompt": prompt,
         "previous": {
@@ -112,8 +115,9 @@ def without_credentials(url: str | None) -> str | None:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _event(task: Task, source: str) -> dict[str, Any]:
+def _event(task: Task) -> dict[str, Any]:
     name, _, action = task.event.partition(".")
+    source = _SOURCES.get(name, github.NAME)
     return {"source": source, "name": name, "action": action or None, "delivery": task.delivery}
 
 

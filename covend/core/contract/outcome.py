@@ -12,8 +12,9 @@ from enum import StrEnum
 from typing import TypeVar
 
 from covend.core.contract.result import result_in
+from covend.core.ending import Ending, Result
 from covend.core.errors import InvalidResultError
-from covend.core.model import Conclusion, Ending, Result, Usage
+from covend.core.model import Conclusion, Usage
 from covend.core.presets import PRESETS
 from covend.core.presets.stream import MESSAGE_MAX, PASSING, StreamReport
 from covend.core.settings import Agent, Sandbox
@@ -40,6 +41,8 @@ class StopReason(StrEnum):
     SUPERSEDED = "superseded"
     INTERRUPTED = "interrupted"
     LOST = "lost"
+    BUDGET = "budget"
+    """What the attempt may spend is spent: what there is by then is its answer."""
 
 
 class Exceeded(StrEnum):
@@ -90,6 +93,9 @@ _STOPPED: dict[StopReason, tuple[Outcome, str, bool]] = {
     StopReason.LOST: (Outcome.LOST, "the lease on the task ran out", True),
 }
 
+_OVER_BUDGET = "Stopped at its budget: this is what there was by then."
+_OVER_BUDGET_EMPTY = "Stopped at its budget, before it had an answer."
+
 _EXCEEDED: dict[Exceeded, tuple[str, str]] = {
     Exceeded.MEMORY: ("memory_limit", "the agent used more memory than its `limits.memory`"),
     Exceeded.PIDS: ("pids_limit", "the agent had more processes than its `limits.pids`"),
@@ -110,16 +116,18 @@ def judge(  # noqa: PLR0911 (one return for each row of the table)
     """Give the ending; `tail` is the last of standard output, `stopped` goes before
     `exit_.stopped`.
 
-    `error_code` is one of a fixed set: the outcome of a stop, `memory_limit`, `pids_limit`,
-    `invalid_result`, `agent_error` (the agent said so itself: its own code stands at the head of
-    `error_message`), `exit_code`, `signal`, `try_again`, `sandbox` (the container's engine failed),
-    or the class of the tool's failure.
+    `error_code` is one of a fixed set: the outcome of a stop, `budget` (no failure: what there was
+    by then stands), `memory_limit`, `pids_limit`, `invalid_result`, `agent_error` (the agent said
+    so itself: its own code stands at the head of `error_message`), `exit_code`, `signal`,
+    `try_again`, `sandbox` (the container's engine failed), or the class of the tool's failure.
     """
     reason = stopped or exit_.stopped
+    if reason is StopReason.BUDGET:
+        return _over_budget(exit_, result, stream, tail)
     if reason is not None:
-        return _stopped(reason, exit_, stream)
+        return _stopped(reason, exit_, result, stream)
     if exit_.exceeded is not None:
-        return _exceeded(exit_.exceeded, exit_, stream)
+        return _exceeded(exit_.exceeded, exit_, result, stream)
     answer = _answer(result, stream, tail)
     if _is_the_engines(exit_, result, stream, agent):
         return _failed(exit_, answer, "sandbox", _ENGINE_FAILED, retryable=True)
@@ -145,10 +153,15 @@ def _word_of(exit_: Exit, agent: Agent) -> _Word:
     return _Word(meanings.get(exit_.code, _Word.ERROR))
 
 
-def _stopped(reason: StopReason, exit_: Exit, stream: StreamReport | None) -> Ending:
+def _stopped(
+    reason: StopReason,
+    exit_: Exit,
+    result: Result | InvalidResultError | None,
+    stream: StreamReport | None,
+) -> Ending:
     """Drop the result, but never what it has cost."""
     outcome, message, retryable = _STOPPED[reason]
-    cost = _with_stream(Result(conclusion=Conclusion.FAILURE), stream)
+    cost = replace(_cost_of(result, stream), conclusion=Conclusion.FAILURE)
     return Ending(
         outcome=outcome,
         result=cost,
@@ -160,10 +173,50 @@ def _stopped(reason: StopReason, exit_: Exit, stream: StreamReport | None) -> En
     )
 
 
-def _exceeded(limit: Exceeded, exit_: Exit, stream: StreamReport | None) -> Ending:
+def _exceeded(
+    limit: Exceeded,
+    exit_: Exit,
+    result: Result | InvalidResultError | None,
+    stream: StreamReport | None,
+) -> Ending:
     """Drop the result of a hog, but never what it has cost; once more would end the same."""
     code, message = _EXCEEDED[limit]
-    return _failed(exit_, _with_stream(Result(), stream), code, message)
+    return _failed(exit_, _cost_of(result, stream), code, message)
+
+
+def _cost_of(result: Result | InvalidResultError | None, stream: StreamReport | None) -> Result:
+    """Keep nothing of an answer but what it says that it has cost."""
+    usage = result.usage if isinstance(result, Result) else Usage()
+    return _with_stream(Result(usage=usage), stream)
+
+
+def _over_budget(
+    exit_: Exit,
+    result: Result | InvalidResultError | None,
+    stream: StreamReport | None,
+    tail: str,
+) -> Ending:
+    """Take what there is for the answer, however it looks; whether it is enough nobody can say."""
+    said = stream.last_text or stream.final_text or "" if stream else tail
+    if isinstance(result, Result):
+        answer = _with_stream(result, stream)
+    else:
+        told = result_in(said) if stream else None
+        answer = _with_stream(told or Result(summary=said[-SUMMARY_MAX:].strip()), stream)
+    has_said = bool(answer.summary or answer.findings)
+    words = _OVER_BUDGET if has_said else _OVER_BUDGET_EMPTY
+    return Ending(
+        outcome=Outcome.SUCCEEDED,
+        result=replace(
+            answer,
+            conclusion=Conclusion.NEUTRAL,
+            summary=f"{words}\n\n{answer.summary}".strip(),
+        ),
+        error_code=StopReason.BUDGET.value,
+        error_message=words,
+        exit_code=exit_.code,
+        signal=exit_.signal,
+    )
 
 
 def _answer(

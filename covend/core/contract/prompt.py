@@ -29,6 +29,7 @@ FIELDS: Mapping[str, frozenset[str] | None] = {
     "repository": frozenset({"full_name", "default_branch", "url"}),
     "subject": frozenset({"type", "number", "title", "url", "author", "head_sha", "base_sha"}),
     "command": frozenset({"verb", "text", "actor"}),
+    "inputs": None,
     "trust": None,
     "previous": frozenset({"session", "result"}),
     "deadline": None,

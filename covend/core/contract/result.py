@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from covend.core.ending import Finding, Result
 from covend.core.errors import InvalidResultError
-from covend.core.model import Conclusion, Finding, Result, Usage
+from covend.core.model import Conclusion, Usage
 
 RESULT_BYTES_MAX = 1 << 20
 COMMENTS_MAX = 200

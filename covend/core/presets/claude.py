@@ -10,7 +10,9 @@ know), so the `result` line's `is_error` decides; its `subtype` says success eve
 `usage` has been wrong, `modelUsage` has not. What it says in the model's name without asking it (an
 error, the answer to a command of its own) has the model `<synthetic>`. It refuses to bypass
 permissions as root, so no flag here does. It resumes a session only in the same directory and HOME,
-and then counts the attempt's own tokens and cost alone.
+and then counts the attempt's own tokens and cost alone. Each message of the model tells its tokens
+when it begins (what goes in whole, what comes out hardly begun); money is told by the `result` line
+alone, so that only a budget of tokens can stop it on its way.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from covend.core.model import Usage
 from covend.core.presets.stream import (
     COUNT_MAX,
     MESSAGE_MAX,
+    TEXT_MAX,
     Failure,
     StreamReport,
     Tool,
@@ -91,6 +94,7 @@ class ClaudeReader:
         self._session: str | None = None
         self._answers = _Answers()
         self._items = 0
+        self._said: str | None = None
         self._error: str | None = None
         self._result: Mapping[str, Any] | None = None
 
@@ -123,6 +127,7 @@ class ClaudeReader:
             session=self._session,
             usage=_usage(result) if result else self._answers.usage,
             final_text=text(result.get("result")) if failure is None else None,
+            last_text=self._said,
             error_code=failure,
             error_message=_message(result) if failure else None,
             turn_count=self._answers.count,
@@ -136,6 +141,8 @@ class ClaudeReader:
             return False
         self._items += 1
         self._answers.take(message)
+        if not event.get("parent_tool_use_id"):  # said to an agent within the agent
+            self._said = _text_of(message) or self._said
         return True
 
     def _failure(self) -> Failure | None:
@@ -221,6 +228,14 @@ def _classify(result: Mapping[str, Any], error: str | None) -> Failure:
     if _message(result).startswith("No conversation found"):
         return Failure.SESSION_UNKNOWN
     return Failure.API_ERROR
+
+
+def _text_of(message: Mapping[str, Any]) -> str | None:
+    content = message.get("content")
+    if not isinstance(content, list):
+        return None
+    told = [text(mapping(part).get("text")) for part in content]
+    return "\n\n".join(part for part in told if part)[-TEXT_MAX:] or None
 
 
 def _message(result: Mapping[str, Any]) -> str:

@@ -5,7 +5,8 @@
 
 Seen with 0.169.0: it has no cost and no model in its stream; `turn.failed` has a message and no
 code; without network it never gives up and keeps printing; its sandbox `workspace-write` leaves
-`.git` read-only, so it cannot commit there; `exec resume` of something that is no UUID silently
+`.git` read-only, so it cannot commit there; it tells its tokens at the end of a turn alone, so that
+a budget stops it no sooner than in the next; `exec resume` of something that is no UUID silently
 starts a new thread, of a UUID that it does not know exits 1 without any event; and after a resume
 the usage is the whole thread's.
 """
@@ -20,6 +21,7 @@ from typing import Any
 from covend.core.model import Usage
 from covend.core.presets.stream import (
     MESSAGE_MAX,
+    TEXT_MAX,
     Failure,
     StreamReport,
     Tool,
@@ -84,6 +86,7 @@ class CodexReader:
             session=self._session,
             usage=self._usage,
             final_text=self._final if failure is None else None,
+            last_text=self._final[-TEXT_MAX:] if self._final else None,
             error_code=failure,
             error_message=message[:MESSAGE_MAX] if message else None,
             turn_count=self._turns,

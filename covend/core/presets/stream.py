@@ -20,6 +20,8 @@ from covend.core.settings import Agent
 
 MESSAGE_MAX = 2000
 """Characters kept of a tool's own error message."""
+TEXT_MAX = 1 << 16
+"""Characters kept of what the model said last."""
 COUNT_MAX = 2**53
 """As in the result's contract: what a tool counts beyond it is a mistake, and no store takes it."""
 
@@ -62,6 +64,8 @@ class StreamReport:
     usage: Usage = field(default_factory=Usage)
     """Before the end at least this much, as far as the tool says anything by then."""
     final_text: str | None = None
+    last_text: str | None = None
+    """What the model said last, also where it was not its last word; at most `TEXT_MAX`."""
     error_code: Failure | None = None
     error_message: str | None = None
     turn_count: int = 0

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from covend.core.presets import PRESETS
 from covend.core.presets.claude import ANSWERS_OPEN_MAX, ClaudeReader
-from covend.core.presets.stream import COUNT_MAX, MESSAGE_MAX, Failure, Reader, StreamReport
+from covend.core.presets.stream import (
+    COUNT_MAX,
+    MESSAGE_MAX,
+    TEXT_MAX,
+    Failure,
+    Reader,
+    StreamReport,
+)
 from covend.core.settings import Preset
 
 STREAMING = (Preset.CLAUDE, Preset.CODEX)
@@ -64,9 +71,10 @@ def test_no_line_raises_and_what_is_reported_can_be_kept(preset: Preset, lines: 
 
 def assert_keepable(report: StreamReport) -> None:
     """What a store takes: text that is UTF-8, counts within 64 bits, money within reason."""
-    for told in (report.session, report.final_text, report.error_message):
+    for told in (report.session, report.final_text, report.last_text, report.error_message):
         (told or "").encode()
     assert len(report.error_message or "") <= MESSAGE_MAX
+    assert len(report.last_text or "") <= TEXT_MAX
     for tokens in (report.usage.input_tokens, report.usage.output_tokens):
         assert 0 <= (tokens or 0) <= COUNT_MAX
     assert 0 <= (report.usage.cost_usd or 0) <= 1e9
@@ -136,10 +144,63 @@ def answer(name: object, tokens: int) -> str:
     return json.dumps({"type": "assistant", "message": message})
 
 
+def codex_turn(tokens_in: int, tokens_out: int) -> str:
+    usage = {"input_tokens": tokens_in, "output_tokens": tokens_out}
+    return json.dumps({"type": "turn.completed", "usage": usage})
+
+
 def test_an_answer_in_several_pieces_is_counted_once() -> None:
     report = read(ClaudeReader(), answer("a", 10), answer("b", 5), answer("a", 10))
     assert (report.usage.input_tokens, report.usage.output_tokens) == (17, 4)
     assert (report.turn_count, report.item_count) == (2, 3)
+    assert report.error_code is Failure.INCOMPLETE
+
+
+def said(*texts: object, parent: str | None = None, model: str = "m") -> str:
+    content = [{"type": "text", "text": each} for each in texts]
+    message = {"id": "a", "model": model, "content": content}
+    return json.dumps({"type": "assistant", "message": message, "parent_tool_use_id": parent})
+
+
+def said_by_codex(text: object) -> str:
+    return json.dumps({"type": "item.completed", "item": {"type": "agent_message", "text": text}})
+
+
+def test_what_claude_has_said_last_is_known_before_its_end() -> None:
+    report = read(ClaudeReader(), said("One."), said("Two.", 7, "Three."), answer("b", 1))
+    assert (report.last_text, report.final_text) == ("Two.\n\nThree.", None)
+
+
+def test_what_is_said_to_an_agent_within_it_or_without_the_model_is_not_its_word() -> None:
+    lines = said("Mine."), said("Theirs.", parent="toolu_1"), said("Odd.", model="<synthetic>")
+    assert read(ClaudeReader(), *lines).last_text == "Mine."
+
+
+def test_what_codex_has_said_last_is_known_before_its_end() -> None:
+    report = read(PRESETS[Preset.CODEX].reader(), said_by_codex("One."), said_by_codex("Two."))
+    assert (report.last_text, report.final_text) == ("Two.", None)
+
+
+@pytest.mark.parametrize(("preset", "line"), [(Preset.CLAUDE, said), (Preset.CODEX, said_by_codex)])
+def test_of_a_long_word_the_end_is_kept(preset: Preset, line: Callable[[object], str]) -> None:
+    report = read(PRESETS[preset].reader(), line("x" * TEXT_MAX + "the end"))
+    assert len(report.last_text or "") == TEXT_MAX
+    assert (report.last_text or "").endswith("the end")
+
+
+@pytest.mark.parametrize(
+    ("preset", "lines"),
+    [
+        (Preset.CLAUDE, [answer("a", 10), answer("b", 5)]),
+        (Preset.CODEX, [codex_turn(17, 4), '{"type":"turn.started"}']),
+    ],
+)
+def test_a_tool_that_goes_on_tells_its_tokens_and_that_it_goes_on(
+    preset: Preset, lines: list[str]
+) -> None:
+    report = read(PRESETS[preset].reader(), *lines)
+    assert (report.usage.input_tokens, report.usage.output_tokens) == (17, 4)
+    assert report.usage.cost_usd is None
     assert report.error_code is Failure.INCOMPLETE
 
 
