@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from covend.core.model import Envelope, Event
 from covend.core.settings import Secret
-from covend.core.sources import github, github_event
+from covend.core.sources import github, github_event, own, submission
 from covend.core.sources.request import BODY_MAX, Headers, Refused, fold
 
 __all__ = [
@@ -53,6 +53,18 @@ SOURCES: Mapping[str, Source] = {
         verify=github.verify,
         reopen=github.reopen,
         read_event=github_event.read_event,
+    ),
+    own.NAME: Source(
+        check_head=own.check_head,
+        verify=own.verify,
+        reopen=own.reopen,
+        read_event=own.read_event,
+    ),
+    submission.NAME: Source(
+        check_head=submission.check_head,
+        verify=submission.verify,
+        reopen=submission.reopen,
+        read_event=submission.read_event,
     ),
 }
 

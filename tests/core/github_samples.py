@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from covend.core.model import DeliveryId, Envelope, Event, Subject, SubjectType
+from covend.core.model import DeliveryId, Envelope, Event, Subject, SubjectType, Trust
 from covend.core.rules.routing import Router, prepare
 from covend.core.settings import Agent, Policy, Rule, Secret, When
 from covend.core.sources.github_event import read_event
@@ -70,7 +70,7 @@ def read(name: str, payload: dict[str, Any], mention: str | None = "covend") -> 
 
 
 def pull_request(**changed: Any) -> Event:
-    """An opened pull request of the repository acme/widgets."""
+    """A member's opened pull request of the repository acme/widgets."""
     subject = Subject(
         type=SubjectType.PULL_REQUEST, number=7, head_sha=HEAD, head_ref="topic", base_ref="main"
     )
@@ -83,6 +83,7 @@ def pull_request(**changed: Any) -> Event:
         "repository": "acme/widgets",
         "sender": "octocat",
         "author": "octocat",
+        "trust": Trust.MEMBER,
         "subject": subject,
     }
     return Event(**fields | changed)

@@ -177,7 +177,7 @@ def _action(event: Event, _: Known) -> Values:
 
 
 def _conclusion(event: Event, _: Known) -> Values:
-    """`conclusion` of the check run, check suite, workflow run or workflow job."""
+    """`conclusion` of the check run, check suite, workflow run or job; of `task.*` the task's."""
     return _maybe(event.conclusion)
 
 

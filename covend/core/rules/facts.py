@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import islice
 from types import MappingProxyType
 from typing import Any
@@ -24,6 +25,7 @@ FOUND_MAX = 100
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)")
 _REPOSITORY = re.compile(r"[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}")
 
 
@@ -73,6 +75,17 @@ def repository(value: object) -> str | None:
     if not isinstance(value, str) or not _REPOSITORY.fullmatch(value):
         return None
     return None if {".", ".."} & set(value.split("/")) else value
+
+
+def moment(value: object) -> int | None:
+    """Give the milliseconds of an RFC 3339 text, which names its zone; none before 1970."""
+    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+        return None
+    try:
+        seconds = datetime.fromisoformat(value.upper()).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return round(seconds * 1000) if seconds >= 0 else None
 
 
 def clean(value: str) -> str:

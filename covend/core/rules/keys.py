@@ -3,9 +3,12 @@
 The same work is the same rule, repository, subject and head. Events about a comment or review add
 its id, since the second comment is not the first one said again; where nothing else tells two
 events apart (no subject, or a head that nobody knows yet) the delivery's id does. `opened`,
-`synchronize` and `ready_for_review` of one head therefore share a key. A key is held per
-generation: whoever wants the same work once more (a re-request, `retry`, a replay) raises the
-generation in the store, and the key stays.
+`synchronize` and `ready_for_review` of one head therefore share a key. The end of a task asks for
+its followers once, so that the event's id is added, which is made of task and generation; so is
+that of a submission, which is made of its `Idempotency-Key`, and of itself alone where it has none.
+What all checks of a head have come to is about that head alone, whichever check was the last. A key
+is held per generation: whoever wants the same work once more (a re-request, `retry`, a replay)
+raises the generation in the store, and the key stays.
 """
 
 from __future__ import annotations
@@ -22,7 +25,9 @@ from covend.core.model import Event, Subject, SubjectType
 TEMPLATED_MAX = 200
 """Characters of a rendered template that a key shows; a longer one is replaced by its SHA-256."""
 
-MakeKey = Callable[[Event, Subject], str]
+MakeKey = Callable[[Event, Subject, str | None], str]
+"""The last argument is the name by which all checks of a head are asked for, if they are."""
+
 Render = Callable[[Event, Subject], str | None]
 
 _ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
@@ -37,9 +42,11 @@ def prepare_key(rule: str, template: str | None) -> MakeKey:
     prefix = quote(rule, safe="")
     render = compile_template(template) if template is not None else None
 
-    def make(event: Event, subject: Subject) -> str:
+    def make(event: Event, subject: Subject, of_checks: str | None) -> str:
         chosen = render(event, subject) if render else None
-        own = f"key:{chosen}" if chosen else _tell_apart(event, subject)
+        own = f"key:{chosen}" if chosen else _tell_apart(event, subject, of_checks)
+        if chosen and event.rule is not None:
+            own = f"{own}:{event.delivery}"
         return f"{prefix}:{_name_repository(event)}:{own}"
 
     return make
@@ -92,7 +99,9 @@ def _name_repository(event: Event) -> str:
     return str(event.repository_id or (event.repository or "-").lower())
 
 
-def _tell_apart(event: Event, subject: Subject) -> str:
+def _tell_apart(event: Event, subject: Subject, of_checks: str | None) -> str:
+    if of_checks is not None:
+        return f"{of_checks}:{subject.head_sha}"
     parts = [subject.type.value]
     if subject.number is not None:
         parts.append(str(subject.number))
@@ -100,7 +109,7 @@ def _tell_apart(event: Event, subject: Subject) -> str:
         parts.append(subject.head_sha)
     if event.comment_id is not None:
         parts.append(f"{event.name}:{event.comment_id}")
-    elif _is_vague(subject):
+    elif event.parent is not None or event.rule is not None or _is_vague(subject):
         parts.append(event.delivery)
     return ":".join(parts)
 

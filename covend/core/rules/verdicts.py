@@ -25,8 +25,8 @@ class Known(Struct, frozen=True, kw_only=True):
 
 
 class ClauseResult(Struct, frozen=True, kw_only=True):
-    """What one `when` key (or `on`, or `allow`) said; `satisfied` is None while a look-up is
-    missing.
+    """What one `when` key (or `on`, `allow`, `trust`) said; `satisfied` is None while a look-up is
+    missing. One that is satisfied and needs an approval holds the work until somebody says yes.
     """
 
     name: str
@@ -59,6 +59,10 @@ class TaskDraft(Struct, frozen=True, kw_only=True):
     command: Command | None = None
     needs: frozenset[Need] = frozenset()
     debounce_s: float = 0.0
+    fallbacks: tuple[str, ...] = ()
+    """The agents to be tried after `agent`, in order."""
+    is_by_head: bool = False
+    """Whether the newest head of the subject takes the place of all others of this rule."""
 
 
 class Routing(Struct, frozen=True, kw_only=True):

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from covend.core.model import Command, Envelope, Event, Json, Subject, SubjectType
+from covend.core.model import Command, Envelope, Event, Json, Moment, Subject, SubjectType
 from covend.core.rules import commands, facts
-from covend.core.rules.trust import judge_trust
+from covend.core.rules.trust import CHECKERS, ORGANISED, WRITERS, judge_trust
 
 PATHS_MAX = 3_000
 COMMITS_MAX = 2_048
@@ -52,6 +52,11 @@ _THINGS: Mapping[str, str] = {
 }
 """Where a payload keeps what its event is about; all others keep it under the event's own name."""
 
+_CHANGING = _PULL_EVENTS | {"issues", "issue_comment"}
+"""Events whose thing tells when it was last changed, in its `updated_at`."""
+
+_CLOSING = frozenset({"pull_request", "issues"})
+
 _VOICES: Mapping[str, str] = {
     "issue_comment": "comment",
     "pull_request_review": "review",
@@ -71,22 +76,28 @@ def read_event(envelope: Envelope, mention: str | None) -> Event:
     """Read what rules ask about; whatever is missing or misshapen stays empty."""
     name, payload = envelope.event, facts.mapping(envelope.payload)
     parts = _take_apart(name, payload)
+    action = facts.name(payload.get("action"))
+    updated_at = facts.moment(parts.thing.get("updated_at")) if name in _CHANGING else None
     sender = facts.mapping(payload.get("sender"))
     login, sender_type = facts.name(sender.get("login")), facts.name(sender.get("type"))
     association = facts.name(parts.voice.get("author_association"))
     subject = _SUBJECTS.get(name, _read_other)(parts)
     body = facts.text(parts.voice.get("body"))
     fork = _is_fork(parts.pull)
+    speaker = _login(parts.voice)
     return Event(
         source=envelope.source,
         delivery=envelope.delivery,
         name=name,
-        action=facts.name(payload.get("action")),
+        action=action,
         installation_id=facts.number(facts.mapping(payload.get("installation")).get("id")),
         repository_id=facts.number(parts.repository.get("id")),
         repository=facts.repository(parts.repository.get("full_name")),
         default_branch=facts.name(parts.repository.get("default_branch")),
         clone_url=facts.name(parts.repository.get("clone_url")),
+        subject_updated_at=updated_at,
+        before_sha=facts.sha(payload["before"]) if "before" in payload else None,
+        closed_at=_read_closing(parts, updated_at) if _closes(name, action) else None,
         sender=login,
         sender_type=sender_type,
         author=subject.author or None,
@@ -94,7 +105,9 @@ def read_event(envelope: Envelope, mention: str | None) -> Event:
         trust=judge_trust(
             is_bot=sender_type == "Bot",
             is_fork=fork is True,
-            association=association if _login(parts.voice) == login else None,
+            association=association if speaker == login else None,
+            is_writer=_is_writer(name, action, parts, fork),
+            is_insider=name in ORGANISED and None not in (speaker, login) and speaker != login,
         ),
         subject=subject,
         labels=_read_labels(parts.thing),
@@ -146,6 +159,29 @@ def _is_fork(pull: Json) -> bool | None:
 
 def _repository_of(pull: Json, side: str) -> Json:
     return facts.mapping(facts.mapping(pull.get(side)).get("repo"))
+
+
+def _closes(name: str, action: str | None) -> bool:
+    return action == "closed" and name in _CLOSING
+
+
+def _read_closing(parts: _Parts, updated_at: Moment | None) -> Moment | None:
+    """Say when it was closed; what was opened again meanwhile is `closed_at` null by now."""
+    closed_at = facts.moment(parts.thing.get("closed_at"))
+    return updated_at if closed_at is None else closed_at
+
+
+def _is_writer(event: str, action: str | None, parts: _Parts, fork: bool | None) -> bool:  # noqa: FBT001
+    """Say whether only somebody who may write could cause this, and the code is not a stranger's.
+
+    A fork's checks and pushes to its own branch look like anyone's: only what names a head in this
+    very repository counts.
+    """
+    if event == "pull_request":
+        return action == "synchronize" and fork is False
+    if event == "status":
+        return bool(facts.items(parts.payload.get("branches")))
+    return event in WRITERS or (event in CHECKERS and fork is False)
 
 
 def _read_labels(thing: Json) -> tuple[str, ...]:

@@ -42,6 +42,8 @@ class _PullRequest(TypedDict, total=False):
     title: Any
     body: Any
     html_url: Any
+    updated_at: Any
+    closed_at: Any
     draft: Any
     author_association: Any
     user: _User | None
@@ -56,6 +58,7 @@ class _Installation(TypedDict, total=False):
 
 class _Payload(TypedDict, total=False):
     action: Any
+    before: Any
     changes: Any
     installation: _Installation | None
     repository: _Repository

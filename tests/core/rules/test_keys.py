@@ -6,7 +6,7 @@ import pytest
 from jinja2 import TemplateSyntaxError
 from msgspec.structs import replace
 
-from covend.core.model import Command, DeliveryId, Event, Subject, SubjectType
+from covend.core.model import Command, DeliveryId, Event, Subject, SubjectType, TaskId
 from covend.core.rules.keys import prepare_key
 from tests.core.github_samples import DELIVERY, HEAD, OTHER_HEAD, pull_request
 
@@ -15,7 +15,7 @@ AGAIN = DeliveryId("00000000-0000-0000-0000-000000000000")
 
 
 def key(event: Event, rule: str = "review", template: str | None = None) -> str:
-    return prepare_key(rule, template)(event, event.subject)
+    return prepare_key(rule, template)(event, event.subject, None)
 
 
 def about(kind: SubjectType, **fields: Any) -> Event:
@@ -128,3 +128,21 @@ def test_a_long_template_is_told_by_its_digest() -> None:
 def test_a_template_that_cannot_be_read_is_an_error_at_once() -> None:
     with pytest.raises(TemplateSyntaxError):
         prepare_key("review", "{{ number")
+
+
+def test_the_end_of_a_task_asks_for_its_follower_once_for_each_of_its_ends() -> None:
+    ended = pull_request(name="task", action="completed", parent=TaskId("01p"))
+    again = replace(ended, delivery=AGAIN)
+    assert key(ended) == f"review:42:pull_request:7:{HEAD}:{DELIVERY}"
+    assert key(again) == f"review:42:pull_request:7:{HEAD}:{AGAIN}"
+
+
+def test_all_checks_are_one_work_for_each_head_whichever_of_them_was_the_last() -> None:
+    make = prepare_key("review", None)
+    of_pull, of_commit = (
+        make(event, event.subject, "checks.passed")
+        for event in (pull_request(), about(SubjectType.COMMIT, head_sha=HEAD))
+    )
+    assert of_pull == of_commit == f"review:42:checks.passed:{HEAD}"
+    failed = make(pull_request(), pull_request().subject, "checks.failed")
+    assert failed != of_pull

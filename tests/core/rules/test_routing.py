@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from covend.core.model import Command, Event, Need, Subject, SubjectType, Trust
+from covend.core.model import Command, Event, Need, Subject, SubjectType, TaskId, Trust
 from covend.core.rules import routing
 from covend.core.rules.routing import judge_again
 from covend.core.rules.verdicts import Known
-from covend.core.settings import When
+from covend.core.settings import Agent, Policy, When
 from covend.core.states import DeliveryState
 from tests.core.github_samples import HEAD, OTHER_HEAD, pull_request, router, rule
 
@@ -55,6 +55,16 @@ def test_a_rule_that_matches_drafts_its_task() -> None:
         ("pull_request !pull_request.closed", "pull_request.closed", False),
         ("* !pull_request", "pull_request.closed", False),
         ("repository_dispatch.go", "repository_dispatch.go.on", False),
+        ("task.completed", "task.completed", True),
+        ("task.completed", "task.failed", False),
+        ("task", "task.failed", True),
+        ("task.*", "task.failed", True),
+        ("task !task.failed", "task.failed", False),
+        ("task !task.failed", "task.completed", True),
+        ("* task.completed", "task.completed", True),
+        ("*", "task.completed", False),
+        ("*.completed", "task.completed", False),
+        ("!push", "task.completed", False),
     ],
 )
 def test_a_rule_names_the_events_that_it_wants(on: str, names: str, expected: bool) -> None:
@@ -144,6 +154,10 @@ def test_without_a_command_no_command_is_wanted() -> None:
     assert router(rule("fix", "command.fix")).route(event).reason == "event_not_wanted"
 
 
+def test_what_is_said_to_covend_itself_is_ignored_as_a_command() -> None:
+    assert router(rule("fix", "command.other")).route(commanded()).reason == "command"
+
+
 def test_allow_waits_for_the_permission_and_then_decides() -> None:
     fix = rule("fix", "command.fix", allow=("write",))
     event = commanded(subject=pull_request().subject)
@@ -213,3 +227,121 @@ def test_names_that_strangers_make_up_do_not_fill_the_memory(
     ]
     assert answers.count("matched") == 2
     assert len(routes._selections) <= 3  # noqa: SLF001
+
+
+# --- heads ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("event", "is_by_head"),
+    [
+        (pull_request(), True),
+        (pull_request(subject=UNKNOWN_HEAD), False),
+        (pull_request(subject=Subject(type=SubjectType.COMMIT, head_sha=HEAD)), False),
+        (pull_request(subject=Subject(type=SubjectType.PULL_REQUEST, head_sha=HEAD)), False),
+        (pull_request(subject=Subject(type=SubjectType.ISSUE, number=7)), False),
+    ],
+)
+def test_only_a_head_of_a_pull_request_is_overtaken_by_another(
+    event: Event, is_by_head: bool
+) -> None:
+    (draft,) = router(rule()).route(event).drafts
+    assert draft.is_by_head is is_by_head
+    (draft,) = router(rule(supersede=False)).route(event).drafts
+    assert draft.is_by_head is False
+
+
+def test_a_command_is_not_overtaken_by_a_new_head() -> None:
+    said = commanded(name="pull_request_review_comment", subject=pull_request().subject)
+    rules = rule("fix", "command.fix"), rule("look", "pull_request_review_comment")
+    drafts = router(*rules).route(said).drafts
+    assert [(draft.rule, draft.is_by_head) for draft in drafts] == [("fix", False), ("look", True)]
+
+
+# --- all checks of a head -------------------------------------------------------------------------
+
+
+def checked(conclusion: str = "success", **changed: Any) -> Event:
+    """The end of another App's check run."""
+    run = {"app": {"slug": "another"}}
+    fields = {
+        "name": "check_run",
+        "action": "completed",
+        "conclusion": conclusion,
+        "payload": {"check_run": run},
+    }
+    return pull_request(**fields | changed)
+
+
+@pytest.mark.parametrize(
+    ("on", "conclusion", "name"),
+    [
+        ("checks.passed", "success", "checks.passed"),
+        ("checks", "failure", "checks.failed"),
+        ("checks.passed", "failure", None),
+        ("checks.failed", "success", None),
+        ("check_run.completed checks.passed", "success", "check_run.completed"),
+        ("*", "success", "check_run.completed"),
+    ],
+)
+def test_the_end_of_a_check_answers_to_a_name_for_all_checks(
+    on: str, conclusion: str, name: str | None
+) -> None:
+    drafts = router(rule("merge", *on.split())).route(checked(conclusion)).drafts
+    assert [draft.event for draft in drafts] == ([name] if name else [])
+    is_of_checks = name is not None and name.startswith("checks.")
+    assert all((Need.CHECKS in draft.needs) is is_of_checks for draft in drafts)
+
+
+def test_checks_and_statuses_of_one_head_ask_for_the_same_work() -> None:
+    on_commit = Subject(type=SubjectType.COMMIT, head_sha=HEAD)
+    status = pull_request(
+        name="status", action=None, subject=on_commit, payload={"state": "success"}
+    )
+    merge = router(rule("merge", "checks.passed"))
+    (first,), (second,) = (merge.route(event).drafts for event in (checked(), status))
+    assert first.key == second.key
+
+
+@pytest.mark.parametrize(
+    ("action", "slug", "is_news"),
+    [
+        ("completed", "covend", False),
+        ("completed", "Covend", False),
+        ("created", "covend", False),
+        ("rerequested", "covend", True),
+        ("requested_action", "covend", True),
+        ("completed", "another", True),
+        ("completed", ["covend"], True),
+    ],
+)
+@pytest.mark.parametrize("kind", ["check_run", "check_suite"])
+def test_covends_own_check_is_no_news_whoever_pushed(
+    kind: str, action: str, slug: Any, is_news: bool
+) -> None:
+    event = checked(name=kind, action=action, payload={kind: {"app": {"slug": slug}}})
+    routed = router(rule("r", kind, "checks"), own=("covend[bot]",)).route(event)
+    assert bool(routed.drafts) is is_news
+    assert is_news or routed.reason == "own_event"
+
+
+# --- chains ---------------------------------------------------------------------------------------
+
+
+def ended(depth: int) -> Event:
+    return pull_request(name="task", action="completed", parent=TaskId("01p"), depth=depth)
+
+
+def test_a_chain_of_tasks_ends_at_its_limit_and_says_so() -> None:
+    follow, policies = rule("follow", "task.completed"), {}
+    policies["follow"] = Policy(
+        sha256="p", rule=follow, agent=Agent(name="claude", command=("claude",))
+    )
+    chained = routing.prepare([follow], policies, (), (), chain_depth=2)
+    assert [len(chained.route(ended(depth)).drafts) for depth in (1, 2, 3)] == [1, 1, 0]
+    routed = chained.route(ended(3))
+    assert (routed.state, routed.reason) == (DeliveryState.IGNORED, "chain_too_deep")
+
+
+def test_an_end_that_nobody_follows_is_too_deep_for_nobody() -> None:
+    assert router(rule()).route(ended(99)).reason == "event_not_wanted"

@@ -171,8 +171,14 @@ def test_an_unknown_head_is_not_said_to_be_a_fork() -> None:
 def test_an_association_counts_for_the_one_whom_it_is_about() -> None:
     payload = {"pull_request": pull(author_association="OWNER"), "sender": {"login": "octocat"}}
     assert read("pull_request", payload).trust is Trust.MEMBER
-    labelled = payload | {"sender": {"login": "stranger"}}
-    assert read("pull_request", labelled).trust is Trust.NONE
+    reviewed = payload | {"sender": {"login": "stranger"}}
+    assert read("pull_request_review", reviewed).trust is Trust.NONE
+
+
+def test_who_handles_the_pull_request_of_somebody_else_may_do_so() -> None:
+    payload = {"pull_request": pull(author_association="NONE"), "sender": {"login": "triager"}}
+    assert read("pull_request", payload).trust is Trust.MEMBER
+    assert read("pull_request", payload | {"sender": {}}).trust is Trust.NONE
 
 
 @pytest.mark.parametrize("value", [0, -1, 1 << 63, True, 7.0, "7", None, [7]])
@@ -252,3 +258,122 @@ def test_a_command_counts_once_and_with_all_that_it_needs(
 
 def test_the_text_of_a_pull_request_commands_nothing() -> None:
     assert opened(body="/covend fix").command is None
+
+
+# --- when, and after what -------------------------------------------------------------------------
+
+AT = 1_767_323_045_000
+AT_TEXT = "2026-01-02T03:04:05Z"
+
+
+@pytest.mark.parametrize(
+    ("written", "moment"),
+    [
+        (AT_TEXT, AT),
+        ("2026-01-02T03:04:05.25Z", AT + 250),
+        ("2026-01-02T03:04:05.123456789Z", AT + 123),
+        ("2026-01-02t03:04:05z", AT),
+        ("2026-01-02T05:04:05+02:00", AT),
+        ("1970-01-01T00:00:00Z", 0),
+        ("1969-12-31T23:59:59Z", None),
+        ("2026-01-02T03:04:05", None),
+        ("2026-01-02", None),
+        ("2026-W01-5T03:04:05Z", None),
+        ("2026-13-02T03:04:05Z", None),
+        ("2026-01-02T25:04:05Z", None),
+        ("٢٠٢٦-01-02T03:04:05Z", None),
+        ("", None),
+        (AT, None),
+        (True, None),
+        (None, None),
+        ([AT_TEXT], None),
+    ],
+)
+def test_a_moment_is_read_to_the_millisecond_or_not_at_all(
+    written: object, moment: int | None
+) -> None:
+    assert opened(updated_at=written).subject_updated_at == moment
+
+
+def test_pull_requests_issues_and_their_comments_tell_when_they_were_changed() -> None:
+    issue = {"issue": {"number": 7, "updated_at": AT_TEXT}}
+    for name in ("issues", "issue_comment"):
+        assert read(name, issue).subject_updated_at == AT
+    review = {"pull_request": pull(updated_at=AT_TEXT), "review": {"id": 5}}
+    assert read("pull_request_review", review).subject_updated_at == AT
+    check = {"check_run": {"head_sha": HEAD, "updated_at": AT_TEXT}}
+    assert read("check_run", check).subject_updated_at is None
+
+
+def test_a_recorded_pull_request_tells_when_it_was_changed(shared: Path) -> None:
+    event = read("pull_request", load(shared, "pull_request.opened"))
+    assert event.subject_updated_at == 1_557_933_633_000
+    assert (event.before_sha, event.closed_at) == (None, None)
+
+
+@pytest.mark.parametrize("event", ["pull_request", "push"])
+@pytest.mark.parametrize(
+    ("before", "sha"), [(BASE, BASE), ("0" * 40, None), ("main", None), (None, None), (7, None)]
+)
+def test_a_head_that_was_replaced_is_told(event: str, before: object, sha: str | None) -> None:
+    assert read(event, {"action": "synchronize", "before": before}).before_sha == sha
+
+
+@pytest.mark.parametrize(
+    ("event", "thing", "closed_at"),
+    [
+        ("pull_request", {"closed_at": AT_TEXT, "updated_at": "2026-01-09T00:00:00Z"}, AT),
+        ("issues", {"closed_at": AT_TEXT}, AT),
+        ("pull_request", {"closed_at": None, "updated_at": AT_TEXT}, AT),
+        ("pull_request", {"closed_at": "soon", "updated_at": AT_TEXT}, AT),
+        ("pull_request", {}, None),
+    ],
+)
+def test_a_closing_has_its_moment(event: str, thing: dict[str, Any], closed_at: int | None) -> None:
+    key = "issue" if event == "issues" else event
+    assert read(event, {"action": "closed", key: thing}).closed_at == closed_at
+    assert read(event, {"action": "reopened", key: thing}).closed_at is None
+
+
+def test_only_a_subjects_own_closing_closes_it() -> None:
+    payload = {"action": "closed", "milestone": {"closed_at": AT_TEXT}}
+    assert read("milestone", payload).closed_at is None
+
+
+# --- who must be able to write --------------------------------------------------------------------
+
+
+def in_repository(head_repo: object, **payload: Any) -> dict[str, Any]:
+    side = {"ref": "topic", "sha": HEAD, "repo": head_repo}
+    return {
+        "repository": {"id": 1},
+        "sender": {"login": "octocat", "type": "User"},
+        "pull_request": pull(head=side),
+        "check_run": {"head_sha": HEAD, "pull_requests": [pull(head=side)]},
+        **payload,
+    }
+
+
+@pytest.mark.parametrize(
+    ("event", "payload", "trust"),
+    [
+        ("push", {}, Trust.WRITE),
+        ("release", {}, Trust.WRITE),
+        ("deployment_status", {}, Trust.WRITE),
+        ("push", {"sender": {"login": "x[bot]", "type": "Bot"}}, Trust.BOT),
+        ("pull_request", in_repository({"id": 1}, action="synchronize"), Trust.WRITE),
+        ("pull_request", in_repository({"id": 1}, action="opened"), Trust.NONE),
+        ("pull_request", in_repository({"id": 2}, action="synchronize"), Trust.FORK),
+        ("check_run", in_repository({"id": 1}), Trust.WRITE),
+        ("check_run", in_repository({"id": 2}), Trust.FORK),
+        ("check_run", {"check_run": {"head_sha": HEAD, "pull_requests": []}}, Trust.NONE),
+        ("status", {"sha": HEAD, "branches": [{"name": "main"}]}, Trust.WRITE),
+        ("status", {"sha": HEAD, "branches": []}, Trust.NONE),
+        ("star", {}, Trust.NONE),
+        ("issues", {}, Trust.NONE),
+    ],
+)
+def test_what_only_a_writer_can_cause_is_a_writers(
+    event: str, payload: dict[str, Any], trust: Trust
+) -> None:
+    assert read(event, payload).trust is trust

@@ -14,7 +14,7 @@ from covend.core.sources.github_event import read_event
 from covend.core.sources.slim import Whole, slim
 from covend.demo import payloads
 from covend.demo.records import EPOCH
-from tests.core.github_samples import recorded
+from tests.core.github_samples import HEAD, recorded
 
 
 def event_of(text: bytes, payload: dict[str, Any]) -> Event:
@@ -51,13 +51,30 @@ def test_a_pull_request_of_ours_is_read_with_no_field_left_empty_by_the_part() -
 
 
 TOLD = {field.name for field in fields(Event)} - {
+    "parent",
+    "rule",
+    "before_sha",
+    "closed_at",
     "conclusion",
     "ref",
     "comment_id",
     "command",
     "paths",
 }
-"""What a pull request's payload tells."""
+"""What the payload of an opened pull request tells."""
+
+
+def test_what_only_some_pull_requests_tell_is_in_the_part_as_well() -> None:
+    moments = {"closed_at": "2026-03-01T10:00:00Z", "updated_at": "2026-03-01T10:00:01Z"}
+    pull = {"number": 7, "head": {"sha": HEAD}, **moments}
+    body = json.dumps({"action": "closed", "before": HEAD, "pull_request": pull}).encode()
+    part = slim(body)
+    assert part is not None
+    event = event_of(body, part)
+    assert event == event_of(body, json.loads(body))
+    assert event.closed_at is not None
+    assert event.subject_updated_at == event.closed_at + 1_000
+    assert event.before_sha == HEAD
 
 
 @pytest.mark.parametrize(
