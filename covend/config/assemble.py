@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from covend.config.github_events import is_command
 from covend.config.locate import KeyPath
 from covend.config.presets import COMMANDS, STOP_SIGNAL, STOP_SIGNALS, preset_of
 from covend.config.schema import (
@@ -16,15 +18,31 @@ from covend.config.schema import (
     GitHubTable,
     LimitsTable,
     RuleTable,
+    SafeguardsTable,
     ServerTable,
     StoreTable,
+    TermsTable,
     WhenTable,
 )
+from covend.config.schema import Budgets as BudgetsTable
+from covend.config.trust import CONFINEMENT
 from covend.config.values import read_address
-from covend.core.model import EffectKind
+from covend.core.bounds import (
+    SCOPES,
+    Budgets,
+    Circuit,
+    CrashLoop,
+    FailureKind,
+    Loop,
+    Rate,
+    Retry,
+    Safeguards,
+)
+from covend.core.model import EffectKind, Trust
 from covend.core.policy import policy_of
 from covend.core.settings import (
     Admin,
+    Admission,
     Agent,
     AgentLimits,
     Checkout,
@@ -32,18 +50,23 @@ from covend.core.settings import (
     Engine,
     GitHub,
     Limits,
+    Policy,
     Retention,
-    Retry,
     Rule,
     Sandbox,
     Secret,
     Server,
     Settings,
     Store,
+    Terms,
     When,
 )
 
 Secrets = Mapping[KeyPath, Secret]
+Agents = Mapping[str, Agent]
+
+MAY_COMMAND = ("admin", "maintain", "write")
+"""Whom a rule with a command obeys where its `allow` is silent."""
 
 
 def assemble(
@@ -52,6 +75,7 @@ def assemble(
     """Give the settings; `directory` is where relative paths begin, `secrets` may be empty."""
     agents = {name: _agent(name, agent) for name, agent in config.agents.items()}
     rules = tuple(_rule(rule, templates.get(i, "")) for i, rule in enumerate(config.rules))
+    policies = {rule.name: _policy(rule, agents) for rule in rules}
     return Settings(
         state_dir=directory / config.state_dir,
         server=_server(config.server),
@@ -61,8 +85,45 @@ def assemble(
         limits=_limits(config.limits),
         agents=agents,
         rules=rules,
-        policies={rule.name: policy_of(rule, agents[rule.agent]) for rule in rules},
+        safeguards=_safeguards(config.safeguards),
+        policies=policies,
+        policies_by_trust={
+            (rule.name, trust): policy
+            for rule in rules
+            for trust, policy in _policies_by_trust(rule, agents)
+            if policy != policies[rule.name]
+        },
     )
+
+
+# --- policies -------------------------------------------------------------------------------------
+
+
+def _policy(rule: Rule, agents: Agents, sandbox: Sandbox = Sandbox.NONE) -> Policy:
+    """Take the snapshot of a rule with its agent, and with those named as the agent's `fallback`
+    (not theirs in turn); each is confined by `sandbox` at least.
+    """
+    agent = agents[rule.agent]
+    others = (agents[name] for name in agent.fallback)
+    agent, *fallbacks = (_confine(one, sandbox) for one in (agent, *others))
+    return policy_of(rule, agent, fallbacks)
+
+
+def _policies_by_trust(rule: Rule, agents: Agents) -> Iterator[tuple[Trust, Policy]]:
+    for trust, terms in rule.trust.items():
+        other = replace(
+            rule, agent=terms.agent or rule.agent, budgets=terms.budgets or rule.budgets
+        )
+        yield trust, _policy(other, agents, terms.sandbox or Sandbox.NONE)
+
+
+def _confine(agent: Agent, sandbox: Sandbox) -> Agent:
+    """Trust never takes away a sandbox that the agent has by itself."""
+    is_more = CONFINEMENT.index(sandbox) > CONFINEMENT.index(agent.sandbox)
+    return replace(agent, sandbox=sandbox) if is_more else agent
+
+
+# --- one table each -------------------------------------------------------------------------------
 
 
 def _server(server: ServerTable) -> Server:
@@ -114,6 +175,8 @@ def _github(github: GitHubTable | None, secrets: Secrets) -> GitHub:
 def _limits(limits: LimitsTable) -> Limits:
     return Limits(
         concurrency=limits.concurrency,
+        concurrency_per_repository=limits.concurrency_per_repository,
+        concurrency_per_installation=limits.concurrency_per_installation,
         queue_max=limits.queue_max,
         lease_s=limits.lease,
         drain_s=limits.drain,
@@ -122,6 +185,8 @@ def _limits(limits: LimitsTable) -> Limits:
         label_repositories_max=limits.label_repositories_max,
         budget_usd_per_day=limits.budget_usd_per_day,
         budget_tokens_per_day=limits.budget_tokens_per_day,
+        budget_usd_per_repository_per_day=limits.budget_usd_per_repository_per_day,
+        budget_tokens_per_repository_per_day=limits.budget_tokens_per_repository_per_day,
     )
 
 
@@ -144,8 +209,9 @@ def _agent(name: str, agent: AgentTable) -> Agent:
         readable=tuple(agent.readable),
         user=agent.user,
         concurrency=agent.concurrency,
-        fallback=tuple(agent.fallback),
+        fallback=tuple(dict.fromkeys(agent.fallback)),
         retry=_retry(agent),
+        budgets=_budgets(agent),
         network=agent.network,
         exit_codes={int(code): meaning for code, meaning in agent.exit_codes.items()},
     )
@@ -175,15 +241,34 @@ def _retry(agent: AgentTable) -> Retry:
         infrastructure=retry.infrastructure,
         base_s=retry.base,
         max_s=retry.max,
+        age_s=retry.age,
+        on=tuple(map(FailureKind, retry.on)),
     )
 
 
+def _budgets(table: BudgetsTable, otherwise: Budgets | None = None) -> Budgets:
+    """Give what is written in a table; what is not, is as in `otherwise`."""
+    written = {
+        name: amount
+        for name in Budgets.__slots__
+        if (amount := getattr(table, f"budget_{name}")) is not None
+    }
+    return replace(otherwise or Budgets(), **written)
+
+
 def _rule(rule: RuleTable, prompt: str) -> Rule:
+    budgets = _budgets(rule)
     return Rule(
         name=rule.name,
         on=tuple(rule.on),
         when=_when(rule.when),
-        allow=None if rule.allow is None else tuple(rule.allow),
+        allow=_allow(rule),
+        trust={
+            trust: _terms(terms, budgets)
+            for trust in Trust
+            if (terms := getattr(rule.trust, trust)) is not None
+        },
+        budgets=budgets,
         agent=rule.agent,
         prompt=prompt,
         checkout=Checkout(rule.checkout),
@@ -192,6 +277,45 @@ def _rule(rule: RuleTable, prompt: str) -> Rule:
         supersede=rule.supersede,
         debounce_s=rule.debounce,
         priority=rule.priority,
+    )
+
+
+def _allow(rule: RuleTable) -> tuple[str, ...] | None:
+    """Never let just anybody give a command."""
+    if rule.allow is None:
+        return MAY_COMMAND if any(map(is_command, rule.on)) else None
+    return tuple(rule.allow)
+
+
+def _terms(terms: TermsTable, budgets: Budgets) -> Terms:
+    """Read an entry of `trust`; `budgets` are the rule's, which hold where it names no others."""
+    own = _budgets(terms, budgets)
+    return Terms(
+        admission=Admission(terms.do),
+        agent=terms.agent,
+        sandbox=Sandbox(terms.sandbox) if terms.sandbox else None,
+        budgets=own if own != budgets else None,
+    )
+
+
+def _safeguards(table: SafeguardsTable) -> Safeguards:
+    loop, crash_loop, circuit = table.loop, table.crash_loop, table.circuit
+    return Safeguards(
+        rate=tuple(
+            Rate(
+                per=tuple(scope for scope in SCOPES if scope in rate.per),
+                max_count=rate.max,
+                window_s=rate.window,
+            )
+            for rate in table.rate
+        ),
+        loop=Loop(no_progress=loop.no_progress, identical_failures=loop.identical_failures),
+        crash_loop=CrashLoop(
+            failures=crash_loop.failures,
+            window_s=crash_loop.window,
+            suppress_s=crash_loop.suppress,
+        ),
+        circuit=Circuit(failures=circuit.failures, window_s=circuit.window, open_s=circuit.open),
     )
 
 

@@ -7,12 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from itertools import chain
 
-from covend.config.github_events import COMMAND, EVENTS_WITH, PULL_REQUEST_EVENTS, known_names
+from covend.config.assemble import MAY_COMMAND
+from covend.config.budgets import find_budget_cautions
+from covend.config.github_events import (
+    COMMAND,
+    EVENTS_WITH,
+    MAY_NAME_PULL_REQUEST,
+    is_command,
+    known_names,
+)
 from covend.config.locate import KeyPath
 from covend.config.problems import Finding
 from covend.config.schema import ConfigTable, RuleTable
+from covend.config.trust import agents_in_use, confined_by_trust, find_trust_cautions
 from covend.config.values import LOOPBACK, read_address
 
 
@@ -21,6 +29,8 @@ def find_cautions(config: ConfigTable) -> Iterator[Finding]:
     yield from _listeners(config)
     yield from _idle_agents(config)
     yield from _unconfined(config)
+    yield from _concurrency(config)
+    yield from find_budget_cautions(config)
     if not config.rules:
         yield Finding(path=("rules",), message="are missing: every delivery will be ignored")
     for index, rule in enumerate(config.rules):
@@ -35,24 +45,34 @@ def _listeners(config: ConfigTable) -> Iterator[Finding]:
 
 
 def _idle_agents(config: ConfigTable) -> Iterator[Finding]:
-    fallbacks = chain.from_iterable(agent.fallback for agent in config.agents.values())
-    used = {*(rule.agent for rule in config.rules), *fallbacks}
+    used = agents_in_use(config)
     for name in config.agents:
         if name not in used:
             path = ("agents", name)
             yield Finding(path=path, message="is used by no rule", is_about_key=True)
 
 
+def _concurrency(config: ConfigTable) -> Iterator[Finding]:
+    limits = config.limits
+    for name in ("concurrency_per_repository", "concurrency_per_installation"):
+        if (getattr(limits, name) or 0) > limits.concurrency:
+            message = f"is more than limits.concurrency = {limits.concurrency}: it never holds"
+            yield Finding(path=("limits", name), message=message)
+
+
 def _unconfined(config: ConfigTable) -> Iterator[Finding]:
     """Find what is written of a sandbox that is not there."""
+    by_trust = confined_by_trust(config)
     for name, agent in config.agents.items():
+        is_confined = bool({(name, "bubblewrap"), (name, "container")} & by_trust)
         if agent.sandbox == "none" and not agent.network:
             message = 'is not in force with sandbox = "none": the agent HAS the network'
             yield Finding(path=("agents", name, "network"), message=message)
-        if agent.sandbox == "none" and agent.readable:
+        if agent.sandbox == "none" and agent.readable and not is_confined:
             message = 'has no effect with sandbox = "none": nothing is hidden from the agent'
             yield Finding(path=("agents", name, "readable"), message=message, is_about_key=True)
-        if agent.sandbox != "container" and agent.container is not None:
+        is_contained = agent.sandbox == "container" or (name, "container") in by_trust
+        if agent.container is not None and not is_contained:
             message = f'has no effect with sandbox = "{agent.sandbox}"'
             yield Finding(path=("agents", name, "container"), message=message, is_about_key=True)
 
@@ -62,16 +82,21 @@ def _rule(config: ConfigTable, path: KeyPath, rule: RuleTable) -> Iterator[Findi
     if not rule.on and rule.name not in scheduled:
         message = "names no event: only a person or a program can start this rule"
         yield Finding(path=(*path, "on"), message=message, is_about_key=True)
-    if rule.allow is None and any(_is_command(event) for event in rule.on):
-        message = "is missing: whoever can write a comment can start this rule"
+    others = [event for event in rule.on if not is_command(event) and not event.startswith("!")]
+    if rule.allow is None and others and any(map(is_command, rule.on)):
+        message = (
+            f"is missing because of the commands, so {', '.join(others)} is asked for"
+            f" {', '.join(MAY_COMMAND)} as well: write it, or give the commands their own rule"
+        )
         yield Finding(path=(*path, "allow"), message=message, is_about_key=True)
+    yield from find_trust_cautions(config, path, rule, _events(rule))
     yield from _publish(config, path, rule)
     yield from _never(path, rule)
 
 
 def _publish(config: ConfigTable, path: KeyPath, rule: RuleTable) -> Iterator[Finding]:
     has_token = config.github is not None and config.github.token is not None
-    about_pull_requests = bool(_events(rule) & PULL_REQUEST_EVENTS)
+    about_pull_requests = bool(_events(rule) & MAY_NAME_PULL_REQUEST)
     for index, kind in enumerate(rule.publish):
         if kind == "check" and has_token:
             message = "becomes a commit status: only a GitHub App can make check runs"
@@ -105,10 +130,6 @@ def _events(rule: RuleTable) -> frozenset[str]:
         name.partition(".")[0] for name in names for event in wanted if fnmatchcase(name, event)
     }
     return frozenset({*found, *(event.partition(".")[0] for event in wanted if "*" not in event)})
-
-
-def _is_command(event: str) -> bool:
-    return event.partition(".")[0] == COMMAND
 
 
 def _listed(on: list[str]) -> str:

@@ -117,7 +117,19 @@ GITHUB_EVENTS: Mapping[str, tuple[str, ...]] = {
     }.items()
 }
 
-OWN_EVENTS: Mapping[str, tuple[str, ...]] = {"task": ("completed", "failed")}
+TASK = "task"
+"""`task.completed` tells of a task's end, and is about that task's subject."""
+
+CHECKS = "checks"
+"""`checks.passed` is said when all check runs and statuses of a head are in."""
+
+OWN_EVENTS: Mapping[str, tuple[str, ...]] = {
+    TASK: ("completed", "failed"),
+    CHECKS: ("passed", "failed"),
+}
+
+SCHEDULE = "schedule"
+"""`schedule.NAME` is a tick of the `[[schedules]]` of that name."""
 
 FREE_ACTIONS = frozenset({"repository_dispatch"})
 """Events whose actions their senders choose."""
@@ -138,24 +150,36 @@ PULL_REQUEST_EVENTS = frozenset(
 """Events that can be about a pull request; a comment's says so only by a look-up."""
 
 _WRITTEN = PULL_REQUEST_EVENTS | {"issues", "commit_comment", "discussion", "discussion_comment"}
-_CHECKS = frozenset({"check_run", "check_suite", "workflow_run", "workflow_job"})
+_CHECKS = frozenset({CHECKS, "check_run", "check_suite", "workflow_run", "workflow_job"})
+_LOOKED_UP = PULL_REQUEST_EVENTS | _CHECKS | {TASK}
+
+MAY_NAME_PULL_REQUEST = _LOOKED_UP
+"""Events that are of use to a rule which reviews: some of them are about a pull request."""
+
+EVENTS_WITH_ASSOCIATION = _WRITTEN | {TASK}
+"""Events that can tell what their sender is to the repository."""
 
 EVENTS_WITH: Mapping[str, frozenset[str]] = {
-    "draft": PULL_REQUEST_EVENTS | {"release"},
-    "fork": PULL_REQUEST_EVENTS,
-    "paths": PULL_REQUEST_EVENTS | _CHECKS | {"push", "status", "create", "commit_comment"},
-    "base": PULL_REQUEST_EVENTS | _CHECKS | {"merge_group"},
-    "head": PULL_REQUEST_EVENTS | _CHECKS | {"merge_group"},
+    "draft": _LOOKED_UP | {"release"},
+    "fork": _LOOKED_UP,
+    "paths": _LOOKED_UP | {"push", "status", "create", "commit_comment"},
+    "base": _LOOKED_UP | {"merge_group"},
+    "head": _LOOKED_UP | {"merge_group"},
     "labels": _WRITTEN,
-    "author": _WRITTEN | {"push", "release"},
+    "author": _WRITTEN | {"push", "release", TASK},
     "association": _WRITTEN,
-    "title": _WRITTEN | {"release", "milestone"},
-    "body": _WRITTEN | {"release"},
-    "conclusion": _CHECKS,
+    "title": _WRITTEN | {"release", "milestone", TASK},
+    "body": _WRITTEN | {"release", TASK},
+    "conclusion": _CHECKS | {TASK},
     "ref": frozenset({"push", "create", "delete", "release", "deployment", "workflow_dispatch"}),
 }
 """For each `when` key that not every event can answer: the events whose payload, or a look-up, may.
 """
+
+
+def is_command(event: str) -> bool:
+    """Say whether an entry of `on` asks for commands."""
+    return event.partition(".")[0] == COMMAND
 
 
 def known_names() -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def read_all(
     """
     templates: dict[int, str] = {}
     findings: list[Finding] = []
+    check = cache(check_template)  # many rules have the same one
     for index, rule in tables_in(tables.get("rules")):
         for kind, name in table(rule.get("prompt")).items():
             path = ("rules", index, "prompt", kind)
@@ -39,7 +41,7 @@ def read_all(
                 continue
             if template is not None:
                 templates[index] = template
-                complaint = check_template(template)
+                complaint = check(template)
                 findings += [Finding(path=path, message=complaint)] if complaint else []
     return templates, tuple(findings)
 

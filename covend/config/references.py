@@ -15,11 +15,20 @@ from typing import Any
 import jinja2
 from jinja2 import meta
 
-from covend.config.github_events import COMMAND, FREE_ACTIONS, known_names
+from covend.config.github_events import (
+    CHECKS,
+    COMMAND,
+    FREE_ACTIONS,
+    SCHEDULE,
+    TASK,
+    known_names,
+)
 from covend.config.locate import KeyPath
 from covend.config.presets import NEEDS_PROMPT, preset_of
 from covend.config.problems import Finding, closest, shown
 from covend.config.tables import named_tables, table, tables_in, texts_in
+from covend.config.trust import agents_of, check_trust, terms_in
+from covend.core.commanding import Verb
 from covend.core.model import DeliveryId, Event, Subject
 from covend.core.rules.globs import compile_paths
 from covend.core.rules.keys import template_values
@@ -32,7 +41,11 @@ _VERB = re.compile(r"[a-z][a-z0-9-]{0,31}|\*")
 _KEY_NAMES = frozenset(
     template_values(Event(source="", delivery=DeliveryId(""), name=""), Subject())
 )
-_MINE_ALONE = "github"
+_TAKEN = {
+    "github": "GitHub itself",
+    **dict.fromkeys(("covend", COMMAND, TASK, CHECKS, SCHEDULE), "covend's own events"),
+}
+"""Names that no other source may have: an `on` could not tell their events apart."""
 
 
 def check_references(tables: Tables, templates: Mapping[int, str]) -> list[Finding]:
@@ -118,12 +131,17 @@ def _rules(tables: Tables) -> Iterator[Finding]:
     agents = table(tables.get("agents"))
     for index, rule in tables_in(tables.get("rules")):
         path = ("rules", index)
-        if isinstance(rule.get("agent"), str):
-            yield from _unknown((*path, "agent"), rule["agent"], agents, "agent")
+        for where, named in ((path, rule), *_trusting(path, rule)):
+            if isinstance(named.get("agent"), str):
+                yield from _unknown((*where, "agent"), named["agent"], agents, "agent")
         for position, event in texts_in(rule.get("on")):
             yield from _event((*path, "on", position), event, tables)
         yield from _globs((*path, "when"), table(rule.get("when")))
         yield from _key((*path, "key"), rule.get("key"))
+
+
+def _trusting(path: KeyPath, rule: Tables) -> Iterator[tuple[KeyPath, Tables]]:
+    return (((*path, "trust", trust), terms) for trust, terms in terms_in(rule))
 
 
 def _globs(path: tuple[str | int, ...], when: Tables) -> Iterator[Finding]:
@@ -155,14 +173,37 @@ def _event(path: tuple[str | int, ...], event: str, tables: Tables) -> Iterator[
     wanted = event.removeprefix("!")
     name, _, action = wanted.partition(".")
     if name == COMMAND:
-        if action and not _VERB.fullmatch(action):
-            message = "must be a command's verb: small letters, digits and '-', at most 32"
-            yield Finding(path=path, message=message, got=shown(path, event))
+        yield from _command(path, event, action)
+    elif name == SCHEDULE:
+        yield from _tick(path, event, tables)
     elif name in table(tables.get("sources")) or (name in FREE_ACTIONS and action):
         return
     elif not any(fnmatchcase(known, wanted) for known in known_names()):
         message = "is no event that GitHub sends" if "." not in event else _why_no_event(name)
         suggestion = closest(event, known_names())
+        yield Finding(path=path, message=message, got=shown(path, event), suggestion=suggestion)
+
+
+def _command(path: tuple[str | int, ...], event: str, verb: str) -> Iterator[Finding]:
+    if verb and not _VERB.fullmatch(verb):
+        message = "must be a command's verb: small letters, digits and '-', at most 32"
+        yield Finding(path=path, message=message, got=shown(path, event))
+    if verb in tuple(Verb) and not event.startswith("!"):
+        message = (
+            f"is covend's own: it does {verb!r} itself, without a rule; choose another verb"
+            f" (not {', '.join(Verb)})"
+        )
+        yield Finding(path=path, message=message, got=shown(path, event))
+
+
+def _tick(path: tuple[str | int, ...], event: str, tables: Tables) -> Iterator[Finding]:
+    """Refuse the tick of a schedule that is not there; `schedule` alone is that of any."""
+    schedules = tables_in(tables.get("schedules"))
+    names = [f"{SCHEDULE}.{schedule.get('name')}" for _, schedule in schedules]
+    wanted = event.removeprefix("!")
+    if not any(fnmatchcase(name, wanted) for name in (SCHEDULE, *names)):
+        message = "names a schedule that is not there: add it to [[schedules]]"
+        suggestion = closest(event, names)
         yield Finding(path=path, message=message, got=shown(path, event), suggestion=suggestion)
 
 
@@ -192,8 +233,9 @@ def _samples(tables: Tables) -> Iterator[Finding]:
 def _sources(tables: Tables) -> Iterator[Finding]:
     for name, source in named_tables(tables.get("sources")):
         path = ("sources", name)
-        if name == _MINE_ALONE:
-            yield Finding(path=path, message="is taken by GitHub itself", is_about_key=True)
+        if name in _TAKEN:
+            message = f"is taken by {_TAKEN[name]}"
+            yield Finding(path=path, message=message, is_about_key=True)
         if source.get("kind") == "hmac" and "header" not in source:
             message = "is missing: the header that carries the signature"
             yield Finding(path=(*path, "header"), message=message, is_about_key=True)
@@ -202,13 +244,20 @@ def _sources(tables: Tables) -> Iterator[Finding]:
 def _prompts(tables: Tables, templates: Mapping[int, str]) -> Iterator[Finding]:
     agents = table(tables.get("agents"))
     for index, rule in tables_in(tables.get("rules")):
-        preset = _preset(table(agents.get(str(rule.get("agent")))))
-        if preset in NEEDS_PROMPT and "prompt" not in rule:
-            message = f"is missing: {preset} has nothing to do without one"
+        presets = _presets(rule, agents)
+        needy = next((preset for preset in presets if preset in NEEDS_PROMPT), None)
+        if needy and "prompt" not in rule:
+            message = f"is missing: {needy} has nothing to do without one"
             yield Finding(path=("rules", index, "prompt"), message=message, is_about_key=True)
-        if preset is Preset.CLAUDE and templates.get(index, "").lstrip().startswith("/"):
+        if Preset.CLAUDE in presets and templates.get(index, "").lstrip().startswith("/"):
             message = 'begins with "/", which claude takes for a command of its own'
             yield Finding(path=("rules", index, "prompt"), message=message)
+
+
+def _presets(rule: Tables, agents: Tables) -> list[Preset | None]:
+    """Give the presets of all agents that a rule may come to: by trust, or as fallbacks."""
+    names = (rule.get("agent"), *(terms.get("agent") for _, terms in terms_in(rule)))
+    return [_preset(agent) for name in names for _, agent in agents_of(name, agents)]
 
 
 def _preset(agent: Tables) -> Preset | None:
@@ -259,6 +308,7 @@ _CHECKS: tuple[Callable[[Tables], Iterator[Finding]], ...] = (
     _listeners,
     _agents,
     _rules,
+    check_trust,
     _schedules,
     _samples,
     _sources,

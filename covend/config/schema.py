@@ -7,9 +7,17 @@ is in `references`. The names are promised to users: a key that exists is never 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from covend.config.values import (
     Address,
@@ -27,7 +35,8 @@ from covend.config.values import (
     Name,
     Network,
     Positive,
-    RateScope,
+    RateScopes,
+    RetriedKinds,
     StoreUrl,
     Text,
     Tokens,
@@ -36,16 +45,19 @@ from covend.config.values import (
     Variable,
     WholePath,
     flat,
+    just_what_to_do,
     never_just_text,
     never_plain,
     payload_values,
     wrong,
 )
-from covend.core.settings import DAY, GIB, HOUR, MIB, MINUTE
+from covend.core.settings import GIB, MIB
+from covend.core.units import DAY, HOUR, MINUTE
 
 StopSignal = Literal["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"]
 Permission = Literal["admin", "maintain", "write", "triage", "read"]
 Exit = Literal["success", "neutral", "failure", "needs_input", "retry", "error"]
+SandboxName = Literal["none", "bubblewrap", "container"]
 
 
 class Table(BaseModel):
@@ -127,6 +139,8 @@ class LimitsTable(Table):
     """`[limits]`."""
 
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 4
+    concurrency_per_repository: Count | None = None
+    concurrency_per_installation: Count | None = None
     queue_max: Count = 10_000
     lease: Annotated[Duration, Field(ge=1, le=HOUR)] = 90.0
     drain: Duration = MINUTE
@@ -135,6 +149,8 @@ class LimitsTable(Table):
     label_repositories_max: Annotated[int, Field(ge=0, le=10_000)] = 100
     budget_usd_per_day: Money | None = None
     budget_tokens_per_day: Tokens | None = None
+    budget_usd_per_repository_per_day: Money | None = None
+    budget_tokens_per_repository_per_day: Tokens | None = None
 
 
 class Budgets(Table):
@@ -153,6 +169,8 @@ class RetryTable(Table):
     infrastructure: Annotated[int, Field(ge=0, le=100)] = 3
     base: Positive = 30.0
     max: Positive = 15 * MINUTE
+    age: Positive = DAY
+    on: RetriedKinds = ["temporary", "timeout", "invalid_result", "outside"]
 
 
 class AgentLimitsTable(Table):
@@ -183,7 +201,7 @@ class AgentTable(Budgets):
     grace: Duration = 10.0
     env: list[Variable] = []
     limits: AgentLimitsTable = Field(default_factory=AgentLimitsTable)
-    sandbox: Literal["none", "bubblewrap", "container"] = "none"
+    sandbox: SandboxName = "none"
     container: ContainerTable | None = None
     readable: list[WholePath] = []
     user: UserName | None = None
@@ -230,6 +248,40 @@ class PromptTable(_OneOf):
     text: Text | None = None
 
 
+class TermsTable(Budgets):
+    """One entry of `rules.trust`; a text alone is what to `do`."""
+
+    do: Literal["run", "hold", "refuse"] = "run"
+    agent: Text | None = None
+    sandbox: SandboxName | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> Any:
+        return self.do if not self.changes() else handler(self)
+
+    def changes(self) -> bool:
+        """Say whether it is about more than what to do."""
+        return any(
+            getattr(self, name) is not None for name in TermsTable.model_fields.keys() - {"do"}
+        )
+
+
+Terms = Annotated[TermsTable, BeforeValidator(just_what_to_do)]
+
+
+class TrustTable(Table):
+    """`rules.trust`: a key for each degree of `core.model.Trust`."""
+
+    admin: Terms | None = None
+    maintain: Terms | None = None
+    write: Terms | None = None
+    member: Terms | None = None
+    first_time: Terms | None = None
+    none: Terms | None = None
+    fork: Terms | None = None
+    bot: Terms | None = None
+
+
 class RuleTable(Budgets):
     """One `[[rules]]`."""
 
@@ -237,6 +289,7 @@ class RuleTable(Budgets):
     on: list[Text] = []
     when: WhenTable = Field(default_factory=WhenTable)
     allow: Annotated[list[Permission], Field(min_length=1)] | None = None
+    trust: TrustTable = Field(default_factory=TrustTable)
     agent: Text
     prompt: Annotated[PromptTable, BeforeValidator(never_just_text)] | None = None
     checkout: Literal["none", "base", "head", "merge"] = "head"
@@ -252,7 +305,7 @@ class RuleTable(Budgets):
 class RateTable(Table):
     """One of `safeguards.rate`."""
 
-    per: RateScope
+    per: RateScopes
     max: Count
     window: Positive
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -17,8 +17,11 @@ from pydantic_core import PydanticCustomError
 from covend.core.units import DURATION_FORMS, SIZE_FORMS, UnitError, parse_duration, parse_size
 
 Number = TypeVar("Number", int, float)
+Word = TypeVar("Word", bound=str)
 
 _PORT_MAX = 65_535
+_WHOLE_MAX = 10**15
+"""Beyond it, a number is a slip of the hand, and soon no number that the store can hold."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOGIN = re.compile(r"@?([A-Za-z0-9][A-Za-z0-9-]{0,38})(\[bot\])?")
@@ -28,8 +31,6 @@ _NOT_IN_A_MOUNT = frozenset(',"\n\0')
 _CRON_FIELDS = ("minute", "hour", "day of month", "month", "day of week")
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*/,?#-]+")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
-RATE_SCOPES = ("rule", "subject", "repository", "agent", "sender")
 
 
 def wrong(message: str) -> PydanticCustomError:
@@ -172,15 +173,19 @@ def _cron(value: str) -> str:
     return value
 
 
-def _rate_scope(value: str) -> str:
-    scopes = [scope.strip() for scope in value.split(",")]
-    if not all(scope in RATE_SCOPES for scope in scopes):
-        raise wrong(f"must be one or several of {', '.join(RATE_SCOPES)}, with commas between")
-    return ",".join(scopes)
-
-
 def _one_or_several(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+def split_at_commas(value: Any) -> Any:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def never_twice(values: list[Word]) -> list[Word]:
+    for place, value in enumerate(values):
+        if value in values[:place]:
+            raise wrong(f"names {value} twice")
+    return values
 
 
 def payload_values(value: Any) -> Any:
@@ -214,6 +219,15 @@ def never_plain(value: Any) -> Any:
     return value
 
 
+def just_what_to_do(value: Any) -> Any:
+    """Read `fork = "hold"` as `fork = { do = "hold" }`."""
+    if isinstance(value, str):
+        return {"do": value}
+    if not isinstance(value, dict):
+        raise wrong('must be "run", "hold", "refuse", or a table such as { do = "hold" }')
+    return value
+
+
 def never_just_text(value: Any) -> Any:
     if isinstance(value, str):
         raise wrong('must be { builtin = "review" }, { file = "…" } or { text = "…" }')
@@ -239,9 +253,17 @@ GuardedUrl = Annotated[str, AfterValidator(_guarded_url)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 Network = Annotated[str, AfterValidator(_network)]
 Cron = Annotated[str, AfterValidator(_cron)]
-RateScope = Annotated[str, AfterValidator(_rate_scope)]
+RateScope = Literal["rule", "subject", "repository", "installation", "actor", "agent"]
+RateScopes = Annotated[
+    list[RateScope],
+    BeforeValidator(split_at_commas),
+    AfterValidator(never_twice),
+    Field(min_length=1),
+]
+Retried = Literal["agent", "temporary", "timeout", "invalid_result", "outside", "refused"]
+RetriedKinds = Annotated[list[Retried], AfterValidator(never_twice)]
 Text = Annotated[str, Field(min_length=1)]
 Globs = Annotated[list[Text], BeforeValidator(_one_or_several), Field(min_length=1)]
-Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Tokens = Annotated[int, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
+Money = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Tokens = Annotated[int, Field(gt=0, le=_WHOLE_MAX)]
+Count = Annotated[int, Field(ge=1, le=_WHOLE_MAX)]

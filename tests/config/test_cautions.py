@@ -20,13 +20,22 @@ command = ["x"]
 @pytest.mark.parametrize(
     ("text", "key", "words"),
     [
-        ("[safeguards]\nloop = { no_progress = 2 }", "safeguards", "not in force"),
+        ('[server]\npublic_url = "https://h.example"', "server.public_url", "not in force"),
         ('[agents.x]\ncommand = ["x"]', "agents.x", "used by no rule"),
         ('[admin]\nlisten = "0.0.0.0:1"', "admin.listen", "other machines"),
         (f"{USED}network = false", "agents.x.network", "HAS the network"),
         (f'{USED}readable = ["/opt"]', "agents.x.readable", "nothing is hidden"),
         (f'{USED}container = {{ image = "x" }}', "agents.x.container", "no effect"),
-        ("[limits]\nbudget_usd_per_day = 5", "limits.budget_usd_per_day", "no budget"),
+        (
+            "[limits]\nconcurrency_per_repository = 5",
+            "limits.concurrency_per_repository",
+            "limits.concurrency = 4",
+        ),
+        (
+            "[limits]\nconcurrency_per_installation = 5",
+            "limits.concurrency_per_installation",
+            "never holds",
+        ),
         ('[github]\nreconcile_every = "5m"', "github.reconcile_every", "not read"),
     ],
 )
@@ -51,7 +60,11 @@ def test_what_is_unwise_or_not_in_force_is_a_warning_and_stops_nothing(
         ('on = ["push"]\npublish = ["review"]', "publish[0]", "needs a pull request"),
         ('on = ["pull_request"]\npublish = ["check"]', "publish[0]", "commit status"),
         ('on = ["pull_request"]\npublish = ["reaction"]', "publish[0]", "not in force"),
-        ('on = ["command.fix"]', "allow", "whoever can write a comment"),
+        (
+            'on = ["command.fix", "push", "!issues"]',
+            "allow",
+            "push is asked for admin, maintain, write as well",
+        ),
         ("", "on", "only a person or a program"),
     ],
 )
@@ -73,7 +86,11 @@ def test_a_rule_that_cannot_do_what_it_says_is_a_warning(
         'on = ["*"]\nwhen = { conclusion = "success" }',
         'on = ["push"]\nwhen = { labels = ["!wip"] }',
         'on = ["repository_dispatch.nightly"]',
-        'on = ["command.fix"]\nallow = ["write"]\nwhen = { paths = "src/**" }',
+        'on = ["command.fix"]\nwhen = { paths = "src/**" }',
+        'on = ["command.fix", "push"]\nallow = ["write"]',
+        'on = ["checks.passed"]\nwhen = { draft = false, fork = false }\npublish = ["review"]',
+        'on = ["task.failed"]\nwhen = { conclusion = "failure" }\npublish = ["review"]',
+        'on = ["push"]\nsupersede = false',
         'on = ["pull_request.*", "!pull_request.closed"]',
     ],
 )
@@ -82,3 +99,21 @@ def test_a_rule_that_can_work_is_not_warned_of(tmp_path: Path, lines: str) -> No
     inspection = look(tmp_path, GOOD + rule)
     assert inspection.errors == ()
     assert inspection.warnings == ()
+
+
+def test_nothing_is_called_idle_that_only_trust_or_a_fallback_comes_to(tmp_path: Path) -> None:
+    agents = "".join(f'[agents.{name}]\ncommand = ["x"]\n' for name in ("careful", "last"))
+    text = GOOD.replace("[[rules]]", f'fallback = ["last"]\n{agents}[[rules]]')
+    text += 'trust = { fork = { do = "hold", agent = "careful" } }\n'
+    assert look(tmp_path, text).warnings == ()
+
+
+def test_what_safeguards_budgets_and_fallbacks_say_is_in_force(tmp_path: Path) -> None:
+    text = GOOD.replace("[[rules]]", 'fallback = ["x"]\nbudget_tokens_per_attempt = 1\n[[rules]]')
+    text += (
+        "budget_tokens_per_subject = 9\nsupersede = true\n"
+        '[agents.x]\ncommand = ["x"]\n'
+        "[limits]\nchain_depth = 2\nbudget_usd_per_day = 5\n"
+        '[safeguards]\nrate = [{ per = "rule", max = 1, window = "1m" }]\nloop = {}\n'
+    )
+    assert look(tmp_path, text).warnings == ()

@@ -244,6 +244,7 @@ KNOWN_KEYS = st.sampled_from(
         *("agents", "agents.claude.command", "agents.claude.preset", "agents.claude.retry"),
         *("rules", "rules.on", "callbacks", "sources", "sources.x", "schedules", "tests"),
         *("safeguards.rate", "limits", "limits.lease", "store.retention"),
+        *("safeguards.loop", "agents.claude.fallback", "agents.claude.retry.on"),
     ]
 )
 

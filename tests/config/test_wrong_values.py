@@ -59,10 +59,62 @@ WRONG = [
     ('[sources.github]\nkind = "gitea"\nsecrets = [{ env = "HOOK" }]', "sources.github", "GitHub"),
     ('[sources.x]\nkind = "hmac"\nsecrets = [{ env = "HOOK" }]', "sources.x.header", "missing"),
     ("[sources.x]\nkind = 'gitea'\nsecrets = []", "sources.x.secrets", "empty"),
+    ("[limits]\nbudget_usd_per_day = 0", "limits.budget_usd_per_day", "greater than 0"),
+    ("[limits]\nbudget_usd_per_day = 1e999", "limits.budget_usd_per_day", "number"),
+    (f"[limits]\nbudget_usd_per_day = {10**400}", "limits.budget_usd_per_day", ""),
+    (f"[limits]\nbudget_tokens_per_day = {1 << 63}", "limits.budget_tokens_per_day", "1e+15"),
+    ("[limits]\nbudget_usd_per_day = nan", "limits.budget_usd_per_day", "number"),
     (
-        '[safeguards]\nrate = [{ per = "role", max = 1, window = "1m" }]',
-        "safeguards.rate[0].per",
-        "",
+        "[limits]\nbudget_tokens_per_repository_per_day = 1.5",
+        "limits.budget_tokens_per_repository_per_day",
+        "whole number",
+    ),
+    (
+        "[limits]\nconcurrency_per_installation = 0",
+        "limits.concurrency_per_installation",
+        "at least 1",
+    ),
+    (
+        '[agents.x]\ncommand = ["x"]\nbudget_tokens_per_attempt = -1',
+        "agents.x.budget_tokens_per_attempt",
+        "greater than 0",
+    ),
+    ('[agents.x]\ncommand = ["x"]\nretry = { age = 0 }', "agents.x.retry.age", "greater than 0"),
+    (
+        '[agents.x]\ncommand = ["x"]\nretry = { on = ["infrastructure"] }',
+        "agents.x.retry.on[0]",
+        '"invalid_result"',
+    ),
+    (
+        '[agents.x]\ncommand = ["x"]\nretry = { on = ["agent", "agent"] }',
+        "agents.x.retry.on",
+        "names agent twice",
+    ),
+    *(
+        (f"[safeguards]\n{line}", f"safeguards.{key}", words)
+        for line, key, words in (
+            ('rate = [{ per = "role", max = 1, window = "1m" }]', "rate[0].per[0]", "must be one"),
+            ('rate = [{ per = [], max = 1, window = "1m" }]', "rate[0].per", "empty"),
+            (
+                'rate = [{ per = "rule, actor,rule", max = 1, window = "1m" }]',
+                "rate[0].per",
+                "names rule twice",
+            ),
+            ('rate = [{ per = "rule", max = 0, window = "1m" }]', "rate[0].max", "at least 1"),
+            ('rate = [{ per = "rule", max = 1, window = 0 }]', "rate[0].window", "greater than 0"),
+            ('rate = [{ per = "rule", window = "1m" }]', "rate[0].max", "missing"),
+            ("loop = { no_progress = 0 }", "loop.no_progress", "at least 1"),
+            ('crash_loop = { suppress = "0s" }', "crash_loop.suppress", "greater than 0"),
+            ("circuit = { failures = -1 }", "circuit.failures", "at least 1"),
+        )
+    ),
+    *(
+        (
+            f'[sources.{name}]\nkind = "gitea"\nsecrets = [{{ env = "HOOK" }}]',
+            f"sources.{name}",
+            "covend's own events",
+        )
+        for name in ("covend", "task", "checks", "schedule", "command")
     ),
     (
         '[[schedules]]\nname = "a"\ncron = "0 6 * *"\nrule = "review"',
@@ -104,6 +156,35 @@ WRONG_RULES = [
     ('on = ["Push"]', "on[0]", "no event", '"push"'),
     ('on = ["issues.open"]', "on[0]", "no action of issues", '"issues.opened"'),
     ('on = ["command.Fix"]', "on[0]", "verb", None),
+    ('on = ["push", "command.retry"]', "on[1]", "choose another verb", None),
+    ('on = ["command.help"]', "on[0]", "does 'help' itself", None),
+    ('on = ["task.complete"]', "on[0]", "no action of task", '"task.completed"'),
+    ('on = ["checks.pass"]', "on[0]", "no action of checks", '"checks.passed"'),
+    ('on = ["schedule.x"]', "on[0]", "a schedule that is not there", None),
+    ('trust = "hold"', "trust", "must be a table", None),
+    ('trust = { forks = "hold" }', "trust.forks", "not a known key", '"fork"'),
+    ('trust = { fork = "holdd" }', "trust.fork.do", "must be one of", '"hold"'),
+    ("trust = { fork = true }", "trust.fork", "or a table", None),
+    ('trust = { fork = { agnet = "x" } }', "trust.fork.agnet", "not a known key", '"agent"'),
+    ('trust = { fork = { agent = "codx" } }', "trust.fork.agent", "names an agent", '"codex"'),
+    (
+        'trust = { fork = { sandbox = "bubble" } }',
+        "trust.fork.sandbox",
+        "must be one of",
+        '"bubblewrap"',
+    ),
+    (
+        'trust = { fork = { sandbox = "container" } }',
+        "trust.fork.sandbox",
+        "needs agents.codex.container",
+        None,
+    ),
+    (
+        "trust = { fork = { budget_usd_per_attempt = 0 } }",
+        "trust.fork.budget_usd_per_attempt",
+        "greater than 0",
+        None,
+    ),
     ('on = "push"', "on", "list in [brackets]", None),
     ('agent = "codx"', "agent", "names an agent", '"codex"'),
     ('allow = ["Write"]', "allow[0]", "must be one of", '"write"'),
@@ -146,6 +227,36 @@ def test_a_wrong_rule_is_told_with_what_was_probably_meant(
     assert words in problem.message
     assert problem.suggestion == suggestion
     assert problem.line == text[: text.rindex(line)].count("\n") + 1
+
+
+def test_the_tick_of_a_schedule_must_be_of_one_that_is_there(tmp_path: Path) -> None:
+    schedule = '[[schedules]]\nname = "weekly.audit"\ncron = "0 6 * * 1"\nrule = "review"\n'
+    on = 'on = ["pull_request.opened"'
+    good = GOOD.replace(on, f'{on}, "schedule", "schedule.*", "schedule.weekly.audit"')
+    assert look(tmp_path, good + schedule).errors == ()
+    (problem,) = look(
+        tmp_path, GOOD.replace(on, f'{on}, "schedule.weakly.audit"') + schedule
+    ).errors
+    assert problem.key == "rules[0].on[1]"
+    assert problem.suggestion == '"schedule.weekly.audit"'
+
+
+def test_a_verb_of_covends_own_may_be_kept_out_of_a_rule(tmp_path: Path) -> None:
+    text = GOOD.replace('"pull_request.opened"', '"command", "!command.retry"')
+    assert look(tmp_path, text).errors == ()
+
+
+@pytest.mark.parametrize(
+    "way",
+    ['fallback = ["last"]', 'trust = { bot = { agent = "last" } }'],
+    ids=["fallback", "trust"],
+)
+def test_whichever_agent_a_rule_comes_to_has_the_prompt_it_needs(tmp_path: Path, way: str) -> None:
+    text = GOOD.replace('prompt = { builtin = "review" }', way if way[0] == "t" else "")
+    agent = f'command = ["x"]\n{way if way[0] == "f" else ""}\n[agents.last]\npreset = "codex"'
+    (problem,) = look(tmp_path, text.replace('preset = "claude"', agent)).errors
+    assert problem.key == "rules[0].prompt"
+    assert "codex has nothing to do without one" in problem.message
 
 
 def test_a_rule_for_claude_without_a_prompt_is_an_error(tmp_path: Path) -> None:
