@@ -10,7 +10,9 @@ it speaks to, and cannot wait for anything else in the middle of a transaction.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
@@ -77,6 +79,43 @@ class Connection(Protocol):
     async def read(self, script: Script[Result]) -> Result:
         """Run a script that only reads, on one snapshot."""
         ...
+
+
+class OpenToThreads(Connection, Protocol):
+    """A connection that also takes what comes from another thread than the event loop's."""
+
+    def write_from_thread(self, script: Script[Result]) -> Future[Result]:
+        """As `write`, handed over from any thread: it is done however long the event loop stands
+        still. Raises StoreError where the store is closed.
+        """
+        ...
+
+
+class FromThread:
+    """A `Connection` for a thread of its own, which may not touch the event loop of the others."""
+
+    def __init__(self, connection: OpenToThreads) -> None:
+        """Hand everything over to `connection`, reads as well."""
+        self._connection = connection
+
+    async def write(self, script: Script[Result]) -> Result:
+        """See `Connection.write`."""
+        return await asyncio.wrap_future(self.write_from_thread(script))
+
+    async def write_batched(self, batch: Batch[Item, Result], item: Item) -> Result:
+        """See `Connection.write_batched`; here each is a batch by itself."""
+        (result,) = await self.write(batch.script([item]))
+        if isinstance(result, CovendError):
+            raise result
+        return result
+
+    async def read(self, script: Script[Result]) -> Result:
+        """See `Connection.read`."""
+        return await self.write(script)
+
+    def write_from_thread(self, script: Script[Result]) -> Future[Result]:
+        """See `Connection.write_from_thread`."""
+        return self._connection.write_from_thread(script)
 
 
 def one(query: str, **parameters: object) -> Script[Row | None]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from covend.core.model import Effect, EffectDraft, EffectId, Moment, Task
+from covend.core.model import Effect, EffectDraft, EffectId, Moment, Task, TaskId
 from covend.core.states import EffectState
 from covend.store.connection import Connection, one, rows
 from covend.store.rows import effect_of
@@ -19,16 +19,36 @@ def effect_rows(
     task: Task, effects: Sequence[tuple[EffectId, EffectDraft]], now: Moment
 ) -> list[tuple[object, ...]]:
     """Make the rows of new effects, for the transaction that changes their task."""
+    return _rows(task.id, task.installation_id, task.repository, effects, now)
+
+
+def answer_rows(
+    installation_id: int | None,
+    repository: str | None,
+    effects: Sequence[tuple[EffectId, EffectDraft]],
+    now: Moment,
+) -> list[tuple[object, ...]]:
+    """Make the rows of effects that belong to no task: answers to a command."""
+    return _rows(None, installation_id, repository, effects, now)
+
+
+def _rows(
+    task: TaskId | None,
+    installation_id: int | None,
+    repository: str | None,
+    effects: Sequence[tuple[EffectId, EffectDraft]],
+    now: Moment,
+) -> list[tuple[object, ...]]:
     return [
         (
             identifier,
-            task.id,
+            task,
             draft.kind,
             draft.slot,
             draft.subject,
             draft.target,
-            task.installation_id,
-            task.repository,
+            installation_id,
+            repository,
             orjson.dumps(draft.request),
             EffectState.PENDING,
             now,
@@ -98,6 +118,10 @@ class StoredEffects:
     async def doubt_all_sending(self, until: Moment) -> int:
         """See `Effects.doubt_all_sending`."""
         return len(await self._connection.write(rows("doubt_all_sending", not_before_at=until)))
+
+    async def withhold_overtaken(self, now: Moment) -> int:
+        """See `Effects.withhold_overtaken`."""
+        return len(await self._connection.write(rows("withhold_overtaken", now=now)))
 
     async def next_due_at(self, now: Moment) -> Moment | None:
         """See `Effects.next_due_at`."""

@@ -6,51 +6,60 @@ ClaimLostError, and writes nothing, where the claim is not the task's any more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
+from covend.core.commanding import CommandWish
 from covend.core.model import (
-    Attempt,
-    Claim,
-    ClaimToken,
     Delivery,
     DeliveryId,
     Effect,
     EffectDraft,
     EffectId,
-    Mode,
     Moment,
-    Phase,
-    Subject,
     Task,
-    TaskId,
 )
-from covend.core.sessions import Session
+from covend.core.safeguards.shapes import Lesson, Safeguard
 from covend.core.settings import Policy
-from covend.core.states import DeliveryState, EffectState, TaskState
+from covend.core.states import DeliveryState, EffectState
 from covend.store.records import (
     Accepted,
     Arrival,
+    Foreseen,
     Gauges,
+    LessonOf,
+    Meeting,
     Move,
+    Overdue,
     Progress,
+    Renewed,
     Settlement,
     Started,
     StoredDelivery,
+    Taken,
     TaskStory,
 )
+from covend.store.task_protocol import Tasks
 
 __all__ = [
     "Accepted",
     "Arrival",
+    "Commands",
     "Deliveries",
     "Effects",
+    "Foreseen",
     "Gauges",
+    "Guards",
+    "LessonOf",
+    "Meeting",
     "Move",
+    "Overdue",
     "Progress",
+    "Renewed",
     "Settlement",
     "Started",
     "StoredDelivery",
+    "Taken",
     "TaskStory",
     "Tasks",
     "Upkeep",
@@ -66,6 +75,10 @@ class Deliveries(Protocol):
         Raises QueueFullError where it asks for tasks and there is no room; a repetition is never
         refused.
         """
+        ...
+
+    async def foresee(self, arrival: Arrival) -> Foreseen:
+        """Say what `accept` would make of it now, and keep nothing."""
         ...
 
     async def find(self, delivery: DeliveryId) -> StoredDelivery | None:
@@ -89,144 +102,69 @@ class Deliveries(Protocol):
         ...
 
 
-class Tasks(Protocol):
-    """Tasks and their attempts."""
+class Guards(Protocol):
+    """The safeguards that have something to say."""
 
-    async def claim(
+    async def list(self) -> Sequence[Safeguard]:
+        """List all, by id."""
+        ...
+
+    async def find(self, safeguard: str) -> Safeguard | None:
+        """Give one by its id."""
+        ...
+
+    async def put(self, safeguard: Safeguard, now: Moment) -> Safeguard:
+        """Write one, such as a pause; give it as it is then."""
+        ...
+
+    async def reset(self, safeguard: str, now: Moment) -> Safeguard | None:
+        """Put at rest, and release what waits for it; give what it was, None where it was that
+        already.
+        """
+        ...
+
+    async def learn(self, lesson: LessonOf, now: Moment) -> Lesson:
+        """Read, decide and write in one transaction, outside of any settlement."""
+        ...
+
+    async def tidy(self, now: Moment) -> int:
+        """Remove some of what has come to rest by itself, and the sums of days long past; say how
+        many rows. What holds anything, or waits for somebody, stays.
+        """
+        ...
+
+
+class Commands(Protocol):
+    """What people have said to covend itself."""
+
+    async def due(self, *, now: Moment, limit: int) -> Sequence[CommandWish]:
+        """List of each subject the first command that nobody has attended to, where it is due."""
+        ...
+
+    async def end(
         self,
+        delivery: DeliveryId,
         *,
-        node: str,
-        token: ClaimToken,
-        now: Moment,
-        lease_s: float,
-        agents: Mapping[str, int],
-    ) -> Claim | None:
-        """Take the next task in the total order; `agents` says how many may run of each at once."""
-        ...
-
-    async def policy_of(self, task: Task) -> Policy:
-        """Give the settings that the task was routed by."""
-        ...
-
-    async def note_process(self, claim: Claim, started: Started) -> None:
-        """Remember which process the attempt is."""
-        ...
-
-    async def note_mode(
-        self, claim: Claim, *, mode: Mode, workspace: str, resumes: Session | None = None
-    ) -> bool:
-        """Remember where the attempt works, and the session it is asked to go on with; False, and
-        nothing written, where another attempt works in that directory.
-
-        Fresh with `resumes`: that session could not be resumed, and nobody shall try again.
-        """
-        ...
-
-    async def note_session(self, claim: Claim, session: str) -> None:
-        """Remember the session as the agent tells it, so that not even a crash loses it."""
-        ...
-
-    async def last_session(self, task: Task, now: Moment) -> Session | None:
-        """Give the newest session of rule and agent on the same pull request or issue and node.
-
-        None where that one is too old, `UNUSABLE`, once not resumed, or its directory is in use.
-        """
-        ...
-
-    async def note_phase(self, claim: Claim, phase: Phase) -> None:
-        """Remember what the attempt is doing."""
-        ...
-
-    async def announce(
-        self, claim: Claim, effects: Sequence[tuple[EffectId, EffectDraft]], now: Moment
-    ) -> None:
-        """Write effects of an attempt that has begun."""
-        ...
-
-    async def settle(self, claim: Claim, settlement: Settlement, now: Moment) -> Settlement:
-        """End the attempt, move the task and write the effects, all or nothing; give what was
-        written.
-
-        A task whose cancel was asked is cancelled, whatever its attempt has come to; only one that
-        is superseded stays so.
-        """
-        ...
-
-    async def renew(
-        self, claims: Mapping[ClaimToken, TaskId], *, now: Moment, lease_s: float
-    ) -> frozenset[ClaimToken]:
-        """Renew leases; a claim that is missing from the answer is lost."""
-        ...
-
-    async def running(self) -> Sequence[tuple[Task, ClaimToken, Attempt]]:
-        """List what is running, with the open attempts."""
-        ...
-
-    async def expired(self, now: Moment) -> Sequence[tuple[Task, ClaimToken, Attempt]]:
-        """List, as `running` does, only what has a lease that is over."""
-        ...
-
-    async def ripe(self, *, now: Moment, limit: int) -> Sequence[Task]:
-        """List tasks in `received` whose time has come."""
-        ...
-
-    async def ripen(self, task: TaskId, subject: Subject, now: Moment) -> bool:
-        """Move to `queued` with what was looked up; False where it is not there any more."""
-        ...
-
-    async def postpone(self, task: TaskId, *, reason: str, until: Moment, now: Moment) -> bool:
-        """Leave in `received` until a moment."""
-        ...
-
-    async def refuse(self, task: TaskId, *, reason: str, message: str, now: Moment) -> bool:
-        """Move from `received` to `ignored`."""
-        ...
-
-    async def cancel(
-        self,
-        task: Task,
-        *,
+        state: str,
         reason: str,
         effects: Sequence[tuple[EffectId, EffectDraft]],
         now: Moment,
-    ) -> Task | None:
-        """Move from `received` or `queued` to `cancelled`, with its effects; None where it is there
-        no more, or was claimed since `task` was read.
+    ) -> bool:
+        """Mark as `done` or `refused`, with its answers, once; False where it was ended before."""
+        ...
+
+    async def postpone(self, delivery: DeliveryId, *, reason: str, until: Moment) -> None:
+        """Leave as it is until a moment."""
+        ...
+
+    async def next_due_at(self, now: Moment) -> Moment | None:
+        """Say when the next one is due."""
+        ...
+
+    async def tasks_on(self, wish: CommandWish, *, limit: int) -> Sequence[Task]:
+        """List the tasks on the command's subject that are open, and the newest of all that was
+        not refused, newest first; `limit` bounds only the latter.
         """
-        ...
-
-    async def request_cancel(self, task: TaskId, *, reason: str, now: Moment) -> Task | None:
-        """Keep the wish to cancel what runs, the first one of several; None where it does not run.
-
-        Its attempt is not told: that is for whoever runs it.
-        """
-        ...
-
-    async def progress(self, task: TaskId, number: int) -> Progress | None:
-        """Say how far an attempt is; None where there is no such task."""
-        ...
-
-    async def next_due_at(self, state: TaskState, now: Moment) -> Moment | None:
-        """Say when the next waiting task of a state is due."""
-        ...
-
-    async def story(self, task: str) -> TaskStory | None:
-        """Give everything of a task, by its id or a beginning of it.
-
-        Raises AmbiguousIdError where the beginning fits several.
-        """
-        ...
-
-    async def page(
-        self,
-        *,
-        limit: int,
-        cursor: str | None = None,
-        state: TaskState | None = None,
-        rule: str | None = None,
-        repository: str | None = None,
-    ) -> tuple[Sequence[Task], str | None]:
-        """List tasks, newest first, and the cursor of the next page."""
         ...
 
 
@@ -281,6 +219,12 @@ class Effects(Protocol):
 
     async def doubt_all_sending(self, until: Moment) -> int:
         """After a start: what was being sent has an unknown outcome; say how many."""
+        ...
+
+    async def withhold_overtaken(self, now: Moment) -> int:
+        """Withhold what is pending of the findings of tasks that a newer head has overtaken; say
+        how many.
+        """
         ...
 
     async def next_due_at(self, now: Moment) -> Moment | None:

@@ -4,19 +4,22 @@ be changed. `protocol` gives them on to whoever asks the store.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from msgspec import Struct
 
+from covend.core.ending import Ending
 from covend.core.model import (
     Attempt,
+    Claim,
+    ClaimToken,
     Delivery,
     DeliveryId,
     Effect,
     EffectDraft,
     EffectId,
-    Ending,
     Envelope,
     Event,
     Moment,
@@ -25,6 +28,7 @@ from covend.core.model import (
     Via,
 )
 from covend.core.rules.verdicts import Routing, Verdict
+from covend.core.safeguards.shapes import Hold, Lesson, Safeguard, Spent, Switch
 from covend.core.states import DeliveryState, EffectState, Outcome, TaskState
 
 
@@ -39,6 +43,17 @@ class Arrival(Struct, frozen=True, kw_only=True):
     routing: Routing
     received_at: Moment
     task_ids: tuple[TaskId, ...]
+    is_anew: bool = False
+    """Asked for on purpose although it may have been done: its tasks get a new generation."""
+
+
+class EndedTask(NamedTuple):
+    """A task that has ended although nobody was at it."""
+
+    task: TaskId
+    rule: str
+    repository: str | None
+    state: TaskState
 
 
 class Accepted(Struct, frozen=True, kw_only=True):
@@ -49,6 +64,37 @@ class Accepted(Struct, frozen=True, kw_only=True):
     reason: str
     tasks: tuple[TaskId, ...]
     duplicate: bool
+    overtaken: tuple[TaskId, ...] = ()
+    """Running tasks that it has superseded or closed: their attempts are to be stopped."""
+    ended: tuple[EndedTask, ...] = ()
+    """What it has ended at once, because that had never run."""
+    leaves_overdue: bool = False
+    """Whether tasks that nobody is at are to end for it (`Tasks.overdue`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meeting:
+    """What one draft of an arrival meets: the task that does its work, or room for a new one."""
+
+    rule: str
+    key: str
+    reason: str
+    """`new`, `same_work`, or `stale` where nothing is made of it."""
+    task: TaskId | None
+    """The task that is there already."""
+    generation: int | None
+    """Of the task that would be made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreseen:
+    """What would become of an arrival, were it kept now."""
+
+    state: DeliveryState
+    reason: str
+    meetings: tuple[Meeting, ...]
+    has_room: bool
+    """Whether the queue would take what is new."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +163,51 @@ class Settlement:
     """What is written instead where somebody has asked to cancel the task; without it, the same
     without effects.
     """
+    if_superseded: Settlement | None = None
+    """What is written instead where a newer head has taken the task's place; without it, the same
+    without effects.
+    """
+    is_deferred: bool = False
+    """Back to the queue without a failure counted."""
+    agent: str | None = None
+    """Back to the queue for this agent, the next of the task's `fallbacks`."""
+    is_afresh: bool = False
+    """Back to the queue for an attempt that goes on with no session."""
+    retry_until_at: Moment | None = None
+    lesson: LessonOf | None = None
+    """What its safeguards learn from the end, decided over what the same transaction reads."""
+    follower: Arrival | None = None
+    """The event of the task's own end, where a rule wants it; kept only if the task ends so."""
+    only_if_expired: bool = False
+    """Settle only while the lease is over at the moment of settling, else as a lost claim."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LessonOf:
+    """Which safeguards are to be read, and what is made of them."""
+
+    ids: tuple[str, ...]
+    learn: Callable[[Mapping[str, Safeguard]], Lesson]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewed:
+    """What became of the leases of one process."""
+
+    held: frozenset[ClaimToken]
+    cancelled: frozenset[ClaimToken] = frozenset()
+    """Of these: somebody has asked to cancel their tasks."""
+    superseded: frozenset[ClaimToken] = frozenset()
+    """Of these: a newer head has taken their place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overdue:
+    """A task that nobody is at and that is to end: as what, and why."""
+
+    task: Task
+    target: TaskState
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,3 +219,18 @@ class Gauges:
     oldest_queued_at: Moment | None
     oldest_effect_at: Moment | None
     wal_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What a look for work came to."""
+
+    claim: Claim | None
+    budget: Spent | None = None
+    """What the attempt may spend; None where nothing bounds it."""
+    held: tuple[Hold, ...] = ()
+    """What was held back on the way."""
+    switched: tuple[tuple[TaskId, str, Switch], ...] = ()
+    """Tasks that went to another agent on the way, with the agent they had."""
+    is_more: bool = False
+    """Whether the look was cut short, so that another one is due at once."""

@@ -16,6 +16,7 @@ from covend.core.model import (
     Mode,
     Need,
     Phase,
+    Repository,
     Subject,
     SubjectType,
     Task,
@@ -85,6 +86,18 @@ def task_of(row: Row) -> Task:
         error_message=row["error_message"],
         cost_usd=row["cost_usd"],
         cancel_requested_at=row["cancel_requested_at"],
+        repository_key=row["repository_key"],
+        actor=row["actor"],
+        subject_updated_at=row["subject_updated_at"],
+        superseded_by=TaskId(row["superseded_by"]) if row["superseded_by"] else None,
+        parent=TaskId(row["parent_id"]) if row["parent_id"] else None,
+        depth=row["depth"],
+        fallbacks=tuple(orjson.loads(row["fallbacks"])),
+        is_afresh=bool(row["is_afresh"]),
+        retry_until_at=row["retry_until_at"],
+        approved_at=row["approved_at"],
+        approved_by=row["approved_by"],
+        inputs=orjson.loads(row["inputs"]),
     )
 
 
@@ -101,6 +114,17 @@ def subject_of(row: Row) -> Subject:
         head_ref=row["head_ref"],
         base_ref=row["base_ref"],
         head_repository=row["head_repository"],
+    )
+
+
+def repository_of(row: Row) -> Repository:
+    """Make a repository of what a task's row says of it."""
+    return Repository(
+        id=row["repository_id"],
+        full_name=row["repository"],
+        installation_id=row["installation_id"],
+        default_branch=row["default_branch"],
+        clone_url=row["clone_url"],
     )
 
 
@@ -140,7 +164,7 @@ def effect_of(row: Row) -> Effect:
     """Make an effect of its row."""
     return Effect(
         id=EffectId(row["id"]),
-        task=TaskId(row["task_id"]),
+        task=TaskId(row["task_id"]) if row["task_id"] else None,
         kind=EffectKind(row["kind"]),
         slot=row["slot"],
         subject=row["subject"],

@@ -1,67 +1,105 @@
-"""Claim tasks, settle them, and give them back: every move is one guarded statement with its claim
-token.
+"""Tasks and their attempts, as services ask for them: each verb is one transaction, and every move
+one guarded statement with its claim token.
+
+How a claim goes, says `claiming`; how a settlement goes, `settling`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import assert_never
+from collections.abc import Iterable, Mapping, Sequence
 
 import orjson
 
-from covend.core import policy as policies
-from covend.core.errors import AmbiguousIdError, NotFoundError
+from covend.core.errors import AmbiguousIdError
 from covend.core.model import (
     Attempt,
     Claim,
     ClaimToken,
-    EffectDraft,
-    EffectId,
     Mode,
     Moment,
     Phase,
+    Repository,
     Subject,
     Task,
     TaskId,
+    Trust,
 )
+from covend.core.safeguards import gate as safeguards_gate
+from covend.core.safeguards.shapes import FOREVER, Terms
 from covend.core.sessions import Session
 from covend.core.settings import Policy
 from covend.core.states import Outcome, TaskState
-from covend.store import attempts
-from covend.store.attempts import fenced
+from covend.store import attempts, claiming, waiting
+from covend.store.accepting import keep_follower as keep_by_accepting
+from covend.store.claiming import Gate, Wish
 from covend.store.connection import Ask, Connection, Row, Script, one, rows
 from covend.store.effects import AFTER_ALL_IDS, effect_rows
-from covend.store.protocol import Move, Progress, Settlement, Started, TaskStory
-from covend.store.rows import attempt_of, effect_of, task_of
+from covend.store.kept_policies import KeptPolicies
+from covend.store.overdue import end, list_overdue
+from covend.store.protocol import (
+    Arrival,
+    Move,
+    Overdue,
+    Progress,
+    Renewed,
+    Settlement,
+    Started,
+    Taken,
+    TaskStory,
+)
+from covend.store.rows import attempt_of, effect_of, repository_of, task_of
+from covend.store.settling import KeepFollower, settle
+from covend.store.waiting import Effects
+
+NEWEST_MAX = 10_000
+"""So many tasks are looked at for a repository by its name."""
 
 
 class StoredTasks:
     """`store.protocol.Tasks` over any dialect."""
 
-    def __init__(self, connection: Connection) -> None:
-        """Keep the connection; the rest is in the rows."""
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        gate: Gate = safeguards_gate,
+        keep_follower: KeepFollower = keep_by_accepting,
+    ) -> None:
+        """Let `gate` decide what may be claimed, and `keep_follower` keep what an end asks for."""
         self._connection = connection
+        self._gate = gate
+        self._keep_follower = keep_follower
+        self._policies = KeptPolicies()
 
     async def claim(
-        self,
-        *,
-        node: str,
-        token: ClaimToken,
-        now: Moment,
-        lease_s: float,
-        agents: Mapping[str, int],
-    ) -> Claim | None:
+        self, *, node: str, token: ClaimToken, now: Moment, lease_s: float, terms: Terms
+    ) -> Taken:
         """See `Tasks.claim`."""
-        return await self._connection.write(_claim(node, token, now, lease_s, agents))
+        wish = Wish(node=node, token=token, now=now, lease_s=lease_s, terms=terms)
+        return await self._connection.write(claiming.claim(wish, self._policies, self._gate))
 
     async def policy_of(self, task: Task) -> Policy:
         """See `Tasks.policy_of`."""
-        row = await self._connection.read(one("find_policy", sha256=task.policy))
-        if row is None:
-            message = f"task {task.id} points to a policy that is not there"
-            raise NotFoundError(message)
-        return policies.load(row["body"])
+        known = self._policies.known(task.policy)
+        if known is not None:
+            return known
+        return await self._connection.read(self._policies.find(task.policy))
+
+    async def repository(self, full_name: str) -> Repository | None:
+        """See `Tasks.repository`."""
+        row = await self._connection.read(
+            one("find_repository", repository=full_name, newest=NEWEST_MAX)
+        )
+        return repository_of(row) if row else None
+
+    async def repositories(self) -> Sequence[str]:
+        """See `Tasks.repositories`."""
+        found = await self._connection.read(rows("list_repositories", newest=NEWEST_MAX))
+        return [row["repository"] for row in found]
+
+    async def waits_for(self, *, rule: str | None = None, agent: str | None = None) -> bool:
+        """See `Tasks.waits_for`."""
+        return await self._connection.read(one("find_waiting", rule=rule, agent=agent)) is not None
 
     async def note_process(self, claim: Claim, started: Started) -> None:
         """See `Tasks.note_process`."""
@@ -85,71 +123,121 @@ class StoredTasks:
         """See `Tasks.note_phase`."""
         await self._connection.write(attempts.note_phase(claim, phase))
 
-    async def announce(
-        self, claim: Claim, effects: Sequence[tuple[EffectId, EffectDraft]], now: Moment
-    ) -> None:
+    async def announce(self, claim: Claim, effects: Effects, now: Moment) -> None:
         """See `Tasks.announce`."""
         await self._connection.write(_announce(claim, effects, now))
 
     async def settle(self, claim: Claim, settlement: Settlement, now: Moment) -> Settlement:
         """See `Tasks.settle`."""
-        return await self._connection.write(_settle(claim, settlement, now))
+        return await self._connection.write(settle(claim, settlement, now, self._keep_follower))
 
     async def renew(
         self, claims: Mapping[ClaimToken, TaskId], *, now: Moment, lease_s: float
-    ) -> frozenset[ClaimToken]:
+    ) -> Renewed:
         """See `Tasks.renew`."""
-        found = await self._connection.write(
-            rows(
-                "renew_leases",
-                claims=orjson.dumps(claims).decode(),
-                lease_until_at=now + round(lease_s * 1000),
-            )
-        )
-        return frozenset(ClaimToken(row["claim"]) for row in found)
+        return await self._connection.write(_renew(claims, now + round(lease_s * 1000)))
 
     async def running(self) -> Sequence[tuple[Task, ClaimToken, Attempt]]:
         """See `Tasks.running`."""
         return await self._connection.read(_held("list_running_tasks"))
 
-    async def expired(self, now: Moment) -> Sequence[tuple[Task, ClaimToken, Attempt]]:
+    async def expired(
+        self, now: Moment, *, limit: int
+    ) -> Sequence[tuple[Task, ClaimToken, Attempt]]:
         """See `Tasks.expired`."""
-        return await self._connection.read(_held("list_expired_tasks", now=now))
+        return await self._connection.read(_held("list_expired_tasks", now=now, limit=limit))
 
     async def ripe(self, *, now: Moment, limit: int) -> Sequence[Task]:
         """See `Tasks.ripe`."""
         found = await self._connection.read(rows("list_ripe_tasks", now=now, limit=limit))
         return [task_of(row) for row in found]
 
-    async def ripen(self, task: TaskId, subject: Subject, now: Moment) -> bool:
+    async def ripen(
+        self,
+        task: TaskId,
+        subject: Subject,
+        now: Moment,
+        *,
+        trust: Trust | None = None,
+        policy: Policy | None = None,
+        effects: Effects = (),
+    ) -> bool:
         """See `Tasks.ripen`."""
-        return await self._moved(
-            "ripen_task",
-            id=task,
-            head_sha=subject.head_sha,
-            base_sha=subject.base_sha,
-            head_ref=subject.head_ref,
-            base_ref=subject.base_ref,
-            head_repository=subject.head_repository,
-            now=now,
+        asked = waiting.known(subject, trust) | waiting.by_policy(policy) | {"id": task, "now": now}
+        moved = await self._connection.write(
+            waiting.with_effects(Ask("ripen_task", asked), effects, now)
         )
+        return moved is not None
 
-    async def postpone(self, task: TaskId, *, reason: str, until: Moment, now: Moment) -> bool:
+    async def hold(
+        self,
+        task: TaskId,
+        subject: Subject,
+        now: Moment,
+        *,
+        trust: Trust | None = None,
+        policy: Policy | None = None,
+    ) -> bool:
+        """See `Tasks.hold`."""
+        asked = waiting.known(subject, trust) | waiting.by_policy(policy)
+        return await self._moved("hold_for_approval", **asked, id=task, forever=FOREVER, now=now)
+
+    async def approve(self, task: TaskId, *, by: str, now: Moment) -> Task | None:
+        """See `Tasks.approve`."""
+        return await self._connection.write(waiting.approve(task, by, now))
+
+    async def retry(self, task: TaskId, *, reason: str, now: Moment) -> Task | None:
+        """See `Tasks.retry`. Raises ConflictError where it was cancelled before it was known
+        whether it may run at all.
+        """
+        return await self._connection.write(waiting.retry(task, reason, now, self._policies))
+
+    async def overdue(self, now: Moment, *, limit: int) -> Sequence[Overdue]:
+        """See `Tasks.overdue`."""
+        return await self._connection.read(list_overdue(now, limit))
+
+    async def end(
+        self, overdue: Overdue, *, effects: Effects, now: Moment, follower: Arrival | None = None
+    ) -> Task | None:
+        """See `Tasks.end`."""
+        following = self._keep_follower(follower) if follower is not None else None
+        return await self._connection.write(end(overdue, effects, following, now))
+
+    async def postpone(
+        self,
+        task: TaskId,
+        *,
+        reason: str,
+        until: Moment,
+        now: Moment,
+        seen_at: Moment | None = None,
+    ) -> bool:
         """See `Tasks.postpone`."""
         return await self._moved(
-            "postpone_received_task", id=task, reason=reason, not_before_at=until, now=now
+            "postpone_received_task",
+            id=task,
+            reason=reason,
+            not_before_at=until,
+            now=now,
+            seen_at=seen_at,
         )
 
-    async def refuse(self, task: TaskId, *, reason: str, message: str, now: Moment) -> bool:
+    async def refuse(
+        self, task: TaskId, *, reason: str, message: str, now: Moment, effects: Effects = ()
+    ) -> bool:
         """See `Tasks.refuse`."""
-        return await self._moved("refuse_task", id=task, reason=reason, message=message, now=now)
+        asked = {"id": task, "reason": reason, "message": message, "now": now}
+        moved = await self._connection.write(
+            waiting.with_effects(Ask("refuse_task", asked), effects, now)
+        )
+        return moved is not None
 
     async def cancel(
         self,
         task: Task,
         *,
         reason: str,
-        effects: Sequence[tuple[EffectId, EffectDraft]],
+        effects: Effects,
         now: Moment,
     ) -> Task | None:
         """See `Tasks.cancel`."""
@@ -167,7 +255,10 @@ class StoredTasks:
 
     async def next_due_at(self, state: TaskState, now: Moment) -> Moment | None:
         """See `Tasks.next_due_at`."""
-        row = await self._connection.read(one("next_due_at", state=state, now=now))
+        if state not in _DUE_QUERIES:
+            return None
+        query = _DUE_QUERIES[state]
+        row = await self._connection.read(one(query, now=now, forever=FOREVER))
         return row["at"] if row else None
 
     async def story(self, task: str) -> TaskStory | None:
@@ -201,49 +292,19 @@ class StoredTasks:
         return await self._connection.write(one(query, **parameters)) is not None
 
 
-def _claim(
-    node: str, token: ClaimToken, now: Moment, lease_s: float, agents: Mapping[str, int]
-) -> Script[Claim | None]:
-    """Find, take, write the attempt and the turn: all or nothing."""
-    found = yield from one("find_claimable", now=now, agent_limits=orjson.dumps(agents).decode())
-    if found is None:
-        return None
-    lease_until = now + round(lease_s * 1000)
-    row = yield from one(
-        "claim_task", id=found["id"], claim=token, lease_until_at=lease_until, now=now
-    )
-    if row is None:
-        return None
-    task = task_of(row)
-    yield Ask(
-        "insert_attempt",
-        {
-            "task_id": task.id,
-            "number": task.attempts,
-            "claim": token,
-            "agent": task.agent,
-            "node": node,
-            "mode": Mode.FRESH,
-            "phase": Phase.CHECKOUT,
-            "now": now,
-        },
-    )
-    yield Ask("take_turn", {"repository_key": row["repository_key"]})
-    return Claim(
-        task=task, attempt=task.attempts, token=token, lease_until=lease_until, started_at=now
-    )
+_DUE_QUERIES = {
+    TaskState.RECEIVED: "next_received_due_at",
+    TaskState.QUEUED: "next_queued_due_at",
+}
+"""The states in which a task waits for a moment."""
 
 
-def _announce(
-    claim: Claim, effects: Sequence[tuple[EffectId, EffectDraft]], now: Moment
-) -> Script[None]:
+def _announce(claim: Claim, effects: Effects, now: Moment) -> Script[None]:
     yield from attempts.note_phase(claim, Phase.CHECKOUT)
     yield Ask("insert_effects", each=effect_rows(claim.task, effects, now))
 
 
-def _cancel(
-    task: Task, reason: str, effects: Sequence[tuple[EffectId, EffectDraft]], now: Moment
-) -> Script[Task | None]:
+def _cancel(task: Task, reason: str, effects: Effects, now: Moment) -> Script[Task | None]:
     row = yield from one("cancel_task", id=task.id, attempts=task.attempts, reason=reason, now=now)
     if row is None:
         return None
@@ -251,80 +312,18 @@ def _cancel(
     return task_of(row)
 
 
-def _settle(claim: Claim, settlement: Settlement, now: Moment) -> Script[Settlement]:
-    """Move the task first: if the claim is lost, nothing else is written."""
-    settlement = yield from _move(claim, settlement, now)
-    ending, usage = settlement.ending, settlement.ending.result.usage
-    yield from fenced(
-        claim,
-        Ask(
-            "end_attempt",
-            {
-                "task_id": claim.task.id,
-                "claim": claim.token,
-                "outcome": ending.outcome,
-                "error_code": ending.error_code,
-                "error_message": ending.error_message,
-                "exit_code": ending.exit_code,
-                "signal": ending.signal,
-                "session": ending.result.session,
-                "input_tokens": usage.input_tokens,
-                "output_tokens": usage.output_tokens,
-                "cost_usd": usage.cost_usd,
-                "log_bytes": settlement.log_bytes,
-                "now": now,
-            },
-        ),
+def _renew(claims: Mapping[ClaimToken, TaskId], until: Moment) -> Script[Renewed]:
+    asked = orjson.dumps(claims).decode()
+    found = yield from rows("renew_leases", claims=asked, lease_until_at=until)
+    return Renewed(
+        held=_tokens(found),
+        cancelled=_tokens(row for row in found if row["cancel_requested_at"] is not None),
+        superseded=_tokens(row for row in found if row["superseded_by"] is not None),
     )
-    yield Ask("insert_effects", each=effect_rows(claim.task, settlement.effects, now))
-    return settlement
 
 
-def _move(claim: Claim, settlement: Settlement, now: Moment) -> Script[Settlement]:
-    """Move the task, and say by which settlement: by another one where its cancel was asked."""
-    answer = yield _moving(claim, settlement, now)
-    if answer.rows:
-        return settlement
-    cancelled = settlement.if_cancelled or _without_effects(settlement)
-    yield from fenced(claim, _moving(claim, cancelled, now))
-    return cancelled
-
-
-def _without_effects(settlement: Settlement) -> Settlement:
-    ending = replace(settlement.ending, outcome=Outcome.CANCELLED)
-    return replace(settlement, target=TaskState.CANCELLED, ending=ending, effects=())
-
-
-def _moving(claim: Claim, settlement: Settlement, now: Moment) -> Ask:
-    """Choose the one statement that makes this move."""
-    ending, result = settlement.ending, settlement.ending.result
-    common: dict[str, object] = {
-        "id": claim.task.id,
-        "claim": claim.token,
-        "now": now,
-        "reason": settlement.reason,
-    }
-    errors = {"error_code": ending.error_code, "error_message": ending.error_message}
-    cost = {"cost_usd": result.usage.cost_usd}
-    match settlement.target:
-        case TaskState.COMPLETED | TaskState.FAILED:
-            said = {"conclusion": result.conclusion, "summary": result.summary}
-            state = {"state": settlement.target}
-            return Ask("settle_task", common | state | said | errors | cost)
-        case TaskState.SUPERSEDED:
-            return Ask("supersede_running_task", common | cost)
-        case TaskState.QUEUED:
-            again = cost | {"not_before_at": settlement.not_before_at}
-            if ending.outcome in (Outcome.INTERRUPTED, Outcome.LOST):
-                return Ask("return_task", common | again)
-            return Ask("retry_task", common | again | errors)
-        case TaskState.CANCELLED:
-            return Ask("cancel_running_task", common | cost)
-        case TaskState.RECEIVED | TaskState.RUNNING | TaskState.IGNORED:
-            message = f"a running task cannot be settled as {settlement.target}"
-            raise ValueError(message)
-        case _:
-            assert_never(settlement.target)
+def _tokens(found: Iterable[Row]) -> frozenset[ClaimToken]:
+    return frozenset(ClaimToken(row["claim"]) for row in found)
 
 
 def _progress_of(row: Row) -> Progress:

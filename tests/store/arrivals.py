@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from msgspec import structs
 
@@ -12,10 +14,12 @@ from covend.core.ids import new_id
 from covend.core.model import DeliveryId, Envelope, Event, Subject, SubjectType, TaskId, Trust, Via
 from covend.core.policy import policy_of
 from covend.core.rules.verdicts import Routing, TaskDraft
+from covend.core.safeguards.shapes import Terms
 from covend.core.settings import Agent, Policy, Rule
 from covend.core.states import DeliveryState
 from covend.store.deliveries import StoredDeliveries
 from covend.store.effects import StoredEffects
+from covend.store.guards import StoredGuards
 from covend.store.protocol import Arrival
 from covend.store.sqlite.connection import SqliteConnection
 from covend.store.tasks import StoredTasks
@@ -89,6 +93,11 @@ def arrival(
     )
 
 
+def terms(**changes: Any) -> Terms:
+    """Give terms that bound nothing, with changes."""
+    return replace(Terms(concurrency=1_000_000), **changes)
+
+
 class Database:
     """The store's parts over one connection."""
 
@@ -98,4 +107,5 @@ class Database:
         self.connection = connection
         self.deliveries = StoredDeliveries(connection, queue_max=100)
         self.tasks = StoredTasks(connection)
+        self.guards = StoredGuards(connection)
         self.effects = StoredEffects(connection)

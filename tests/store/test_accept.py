@@ -12,7 +12,7 @@ from covend.core.errors import QueueFullError, StoreBusyError, StoreFullError
 from covend.core.model import Need
 from covend.core.states import DeliveryState, TaskState
 from covend.store.deliveries import StoredDeliveries
-from tests.store.arrivals import Database, arrival, draft
+from tests.store.arrivals import NOW, Database, arrival, draft
 
 
 def counts(database: Database) -> tuple[int, int]:
@@ -84,6 +84,35 @@ async def test_the_same_work_from_two_deliveries_is_one_task(database: Database)
     assert third.state is DeliveryState.ROUTED
     assert not third.duplicate
     assert counts(database) == (3, 1)
+
+
+async def test_a_delivery_that_met_its_work_says_so_ever_after(database: Database) -> None:
+    """It was answered so, and stored as `matched`."""
+    wanted = draft()
+    await database.deliveries.accept(arrival(wanted))
+    again = arrival(wanted)
+    answers = await asyncio.gather(*[database.deliveries.accept(again) for _ in range(2)])
+    answers.append(await database.deliveries.accept(again))
+    assert [answer.reason for answer in answers] == ["same_work"] * 3
+    assert [answer.duplicate for answer in answers] == [False, True, True]
+    stored = await database.deliveries.find(again.envelope.delivery)
+    assert stored is not None
+    assert stored.delivery.reason == "same_work"
+
+
+@pytest.mark.parametrize(
+    ("reason", "due"), [("checks_pending", True), ("look_up: unreachable", False)]
+)
+async def test_one_more_check_is_a_reason_to_look_at_all_of_them_now(
+    database: Database, reason: str, due: bool
+) -> None:
+    """It waited for its time, which after a long wait is minutes away."""
+    wanted = draft(needs=frozenset({Need.CHECKS}))
+    (task,) = (await database.deliveries.accept(arrival(wanted))).tasks
+    await database.tasks.postpone(task, reason=reason, until=NOW + 30_000, now=NOW)
+    await database.deliveries.accept(arrival(wanted, now=NOW + 1))
+    found = await database.tasks.ripe(now=NOW + 1, limit=5)
+    assert [each.id for each in found] == ([task] if due else [])
 
 
 async def test_a_task_that_lacks_something_waits_in_received(database: Database) -> None:

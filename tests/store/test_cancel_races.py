@@ -11,11 +11,12 @@ from random import Random
 import anyio
 import pytest
 
+from covend.core.ending import Ending, Result
 from covend.core.errors import ClaimLostError
-from covend.core.model import Claim, ClaimToken, Conclusion, Ending, Result, TaskId, Usage
+from covend.core.model import Claim, ClaimToken, Conclusion, TaskId, Usage
 from covend.core.states import OPEN_TASK, Outcome, TaskState
 from covend.store.protocol import Settlement, TaskStory
-from tests.store.arrivals import NOW, Database, arrival, draft, numbers
+from tests.store.arrivals import NOW, Database, arrival, draft, numbers, terms
 
 TASKS = 40
 ENDS = (
@@ -67,7 +68,8 @@ class Crowd:
 
     async def _claim(self) -> Claim | None:
         token = ClaimToken(f"token-{next(numbers)}")
-        return await self._tasks.claim(node="n", token=token, now=NOW, lease_s=90.0, agents={})
+        taken = await self._tasks.claim(node="n", token=token, now=NOW, lease_s=90.0, terms=terms())
+        return taken.claim
 
     async def _work(self, times: int) -> None:
         for _ in range(times):
@@ -86,7 +88,7 @@ class Crowd:
 
     async def _recover(self, times: int) -> None:
         for _ in range(times):
-            for task, token, attempt in await self._tasks.expired(NOW + 1_000_000):
+            for task, token, attempt in await self._tasks.expired(NOW + 1_000_000, limit=TASKS):
                 if self._random.random() < 0.3:
                     held = Claim(
                         task=task, attempt=attempt.number, token=token, lease_until=0, started_at=0

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from covend.core.ending import Ending, Result
 from covend.core.errors import ClaimLostError
 from covend.core.model import (
     Claim,
@@ -14,15 +15,13 @@ from covend.core.model import (
     EffectDraft,
     EffectId,
     EffectKind,
-    Ending,
     Phase,
-    Result,
     TaskId,
     Usage,
 )
 from covend.core.states import Outcome, TaskState
-from covend.store.protocol import Settlement, Started
-from tests.store.arrivals import NOW, Database, arrival, draft, numbers
+from covend.store.protocol import Renewed, Settlement, Started
+from tests.store.arrivals import NOW, Database, arrival, draft, numbers, terms
 
 LEASE_S = 90.0
 DONE = Settlement(
@@ -41,9 +40,10 @@ CHECK = EffectDraft(
 async def claim(database: Database, now: int = NOW, **agents: int) -> Claim | None:
     """Claim the next task with a fresh token."""
     token = ClaimToken(f"token-{next(numbers)}")
-    return await database.tasks.claim(
-        node="n", token=token, now=now, lease_s=LEASE_S, agents=agents
+    taken = await database.tasks.claim(
+        node="n", token=token, now=now, lease_s=LEASE_S, terms=terms(agents=agents)
     )
+    return taken.claim
 
 
 async def claimed(database: Database) -> Claim:
@@ -182,20 +182,20 @@ async def test_an_interruption_is_not_a_failure(database: Database) -> None:
 
 async def test_a_heartbeat_renews_what_is_ours_and_tells_what_is_lost(database: Database) -> None:
     mine, gone = await claimed(database), await claimed(database)
-    held = await database.tasks.renew(
+    renewed = await database.tasks.renew(
         {mine.token: mine.task.id, ClaimToken("another"): gone.task.id},
         now=NOW + 1000,
         lease_s=LEASE_S,
     )
-    assert held == {mine.token}
+    assert renewed == Renewed(held=frozenset({mine.token}))
 
 
 async def test_what_was_not_renewed_in_time_is_listed(database: Database) -> None:
     kept, forgotten = await claimed(database), await claimed(database)
     over = forgotten.lease_until
-    assert await database.tasks.expired(over - 1) == []
+    assert await database.tasks.expired(over - 1, limit=9) == []
     await database.tasks.renew({kept.token: kept.task.id}, now=over, lease_s=LEASE_S)
-    ((task, token, attempt),) = await database.tasks.expired(over)
+    ((task, token, attempt),) = await database.tasks.expired(over, limit=9)
     assert (task.id, token, attempt.number) == (forgotten.task.id, forgotten.token, 1)
 
 
@@ -208,25 +208,3 @@ async def test_a_process_is_noted_by_its_own_attempt_alone(database: Database) -
         await database.tasks.note_process(replace(taken, token=ClaimToken("x")), started)
     ((_, token, attempt),) = await database.tasks.running()
     assert (token, attempt.pid, attempt.phase) == (taken.token, 1, Phase.EXECUTOR)
-
-
-async def test_the_claim_sorts_nothing_but_the_heads_of_repositories(database: Database) -> None:
-    writer, queries = database.connection._writer, database.connection._queries  # noqa: SLF001
-    plan = writer.execute(
-        "EXPLAIN QUERY PLAN " + queries["find_claimable"].text, {"now": NOW, "agent_limits": "{}"}
-    ).fetchall()
-    lines = [row["detail"] for row in plan]
-    assert any("tasks_queued (repository_key=?" in line for line in lines), lines
-    assert not any("SCAN t" in line or "tasks_by_state" in line for line in lines), lines
-    assert any("tasks_queued (repository_key>?" in line for line in lines), lines
-    assert sum("TEMP B-TREE" in line for line in lines) == 1, lines
-
-
-async def test_what_is_ripe_is_found_without_the_rest(database: Database) -> None:
-    writer, queries = database.connection._writer, database.connection._queries  # noqa: SLF001
-    plan = writer.execute(
-        "EXPLAIN QUERY PLAN " + queries["list_ripe_tasks"].text, {"now": NOW, "limit": 1}
-    ).fetchall()
-    assert [row["detail"] for row in plan] == [
-        "SEARCH tasks USING INDEX tasks_received (not_before_at<?)"
-    ]

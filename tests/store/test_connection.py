@@ -13,8 +13,9 @@ import pytest
 from covend.core.errors import ConflictError, StoreError
 from covend.store.connection import Ask, Script, one
 from covend.store.queries import load_queries
-from covend.store.sqlite.connection import PARAMETERS_MAX, READERS, SqliteConnection, open_sqlite
+from covend.store.sqlite.connection import READERS, SqliteConnection, open_sqlite
 from covend.store.sqlite.migrate import migrate
+from covend.store.sqlite.transaction import PARAMETERS_MAX
 from tests.store.arrivals import Database, arrival, draft
 
 QUERIES = load_queries(files("covend.store.sqlite") / "queries")

@@ -131,8 +131,8 @@ async def test_what_had_ended_keeps_its_session_which_nobody_can_find_again(
 
 
 async def test_a_task_of_before_can_go_on(migrated: Database) -> None:
-    held = await migrated.tasks.renew({ClaimToken("c1"): TaskId("t1")}, now=NOW, lease_s=9.0)
-    assert held == {"c1"}
+    renewed = await migrated.tasks.renew({ClaimToken("c1"): TaskId("t1")}, now=NOW, lease_s=9.0)
+    assert renewed.held == {"c1"}
     writer = migrated.connection._writer  # noqa: SLF001  by hand, past every query
     writer.execute(
         "UPDATE tasks SET state = 'queued', claim = NULL, lease_until_at = NULL WHERE id = 't1'"

@@ -8,15 +8,14 @@ from dataclasses import replace
 
 import pytest
 
+from covend.core.ending import Ending, Result
 from covend.core.errors import ClaimLostError
 from covend.core.model import (
     Attempt,
     Claim,
     ClaimToken,
     Conclusion,
-    Ending,
     Mode,
-    Result,
     Subject,
     SubjectType,
     Trust,
@@ -25,7 +24,7 @@ from covend.core.model import (
 from covend.core.sessions import SESSION_AGE_MAX_S, Session
 from covend.core.states import Outcome, TaskState
 from covend.store.protocol import Settlement, Started
-from tests.store.arrivals import NOW, Database, arrival, draft, numbers
+from tests.store.arrivals import NOW, Database, arrival, draft, numbers, terms
 
 PULL = Subject(type=SubjectType.PULL_REQUEST, number=7, head_sha="a" * 40)
 
@@ -50,9 +49,9 @@ async def claimed(
 async def taken(database: Database, node: str = "n") -> Claim:
     """Claim the one task that waits."""
     token = ClaimToken(f"token-{next(numbers)}")
-    claim = await database.tasks.claim(node=node, token=token, now=NOW, lease_s=90.0, agents={})
-    assert claim is not None
-    return claim
+    found = await database.tasks.claim(node=node, token=token, now=NOW, lease_s=90.0, terms=terms())
+    assert found.claim is not None
+    return found.claim
 
 
 def settlement(session: str | None = None, error_code: str | None = None) -> Settlement:
@@ -309,7 +308,10 @@ async def test_finding_a_session_reads_the_subjects_own_tasks_alone(database: Da
         "EXPLAIN QUERY PLAN " + queries["find_last_session"].text, values
     ).fetchall()
     lines = [row["detail"] for row in plan]
-    assert any("tasks_tried_by_subject (repository_key=?" in line for line in lines), lines
+    assert any(
+        "tasks_by_subject (repository_key=? AND subject_number=? AND rule=?" in line
+        for line in lines
+    ), lines
     assert any("attempt_one_open_per_workspace (workspace=?)" in line for line in lines), lines
     scanned = {line.split()[1] for line in lines if line.startswith("SCAN")}
     assert scanned == {"n", "u"}, lines  # the one row that was found, and the list it is held to

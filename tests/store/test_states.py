@@ -10,10 +10,13 @@ from itertools import product
 import pytest
 
 from covend.core.states import (
+    DELIVERY_MOVES,
+    DELIVERY_STARTS,
     EFFECT_MOVES,
     EFFECT_STARTS,
     TASK_MOVES,
     TASK_STARTS,
+    DeliveryState,
     EffectState,
     TaskState,
     task_may_move,
@@ -122,3 +125,22 @@ async def test_the_database_lets_an_effect_move_as_the_table_says_and_not_otherw
 
 def test_nothing_leaves_an_ignored_or_a_superseded_task() -> None:
     assert not [pair for pair in TASK_MOVES if pair[0] in (TaskState.IGNORED, TaskState.SUPERSEDED)]
+
+
+@pytest.mark.parametrize(("source", "target"), [*product(DeliveryState, DeliveryState)])
+async def test_the_database_lets_a_delivery_move_as_the_table_says_and_not_otherwise(
+    database: Database, source: DeliveryState, target: DeliveryState
+) -> None:
+    writer = database.connection._writer  # noqa: SLF001  by hand, past every query
+    assert set(DeliveryState) == DELIVERY_STARTS
+    writer.execute(
+        "INSERT INTO deliveries (id, source, via, event, state, reason, received_at, body_sha256,"
+        " body, headers, verdicts) VALUES ('d', 's', 'api', 'e', ?, '', 0, zeroblob(32), x'',"
+        " x'', x'')",
+        (source,),
+    )
+    if source is target or (source, target) in DELIVERY_MOVES:
+        writer.execute("UPDATE deliveries SET state = ?", (target,))
+    else:
+        with pytest.raises(sqlite3.IntegrityError, match="not in the table of states"):
+            writer.execute("UPDATE deliveries SET state = ?", (target,))

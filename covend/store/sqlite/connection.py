@@ -1,11 +1,9 @@
 """SQLite: one thread that does every write and checkpoint, with group commit, and readers apart.
 
 Whoever writes while a batch is on its way to the disk waits for the next one, and shares its one
-commit; there
-is no delay beyond that. The answer to a write is given after `synchronous=FULL` has put it on disk.
-One writing
-connection is also what keeps SQLite before 3.51.3 safe from its WAL-reset bug
-(https://sqlite.org/wal.html).
+commit; there is no delay beyond that. The answer to a write is given after `synchronous=FULL` has
+put it on disk. One writing connection is also what keeps SQLite before 3.51.3 safe from its
+WAL-reset bug (https://sqlite.org/wal.html).
 """
 
 from __future__ import annotations
@@ -15,18 +13,26 @@ import queue
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiosqlite
 import anyio
 
-from covend.core.errors import StoreBusyError, StoreError, StoreFullError
-from covend.store.connection import Answer, Ask, Batch, Script
-from covend.store.queries import Query, for_rows
+from covend.core.errors import StoreBusyError, StoreError
+from covend.store.connection import Answer, Batch, Script
+from covend.store.queries import Query
+from covend.store.sqlite.transaction import (
+    Answers,
+    Transaction,
+    Write,
+    statements,
+    tell,
+    translated,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -43,8 +49,6 @@ LOCK_WAIT_S = 4.0
 or so.
 """
 
-PARAMETERS_MAX = 32_766
-"""Of one statement, as SQLite is built by default (https://sqlite.org/limits.html)."""
 
 STATEMENTS_CACHED = 512
 WRITER_PRAGMAS = (
@@ -64,19 +68,6 @@ READER_PRAGMAS = (
 )
 
 
-@dataclass(slots=True, eq=False)
-class _Write:
-    """One caller's wish: a script, or an item for a batch's script; and where its answer goes."""
-
-    script: Script[Any] | None
-    batch: Batch[Any, Any] | None
-    item: Any
-    future: asyncio.Future[Any]
-
-
-_Answers = list[tuple[_Write, Any]]
-
-
 def connect(path: Path, pragmas: Sequence[str]) -> sqlite3.Connection:
     """Open the file with its pragmas, which hold for this connection alone."""
     database = sqlite3.connect(
@@ -89,125 +80,6 @@ def connect(path: Path, pragmas: Sequence[str]) -> sqlite3.Connection:
     for pragma in pragmas:
         database.execute(pragma)
     return database
-
-
-def translated(error: Exception) -> Exception:
-    """Say which of covend's errors a driver's error is; the message stays, it holds no values."""
-    if not isinstance(error, sqlite3.Error):
-        return error
-    name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return StoreBusyError(f"another program holds the database: {error}")
-    if name.startswith("SQLITE_FULL"):
-        return StoreFullError(f"{error}")
-    return StoreError(f"{name or type(error).__name__}: {error}")
-
-
-def _concerns_all(error: Exception) -> bool:
-    """Say whether it is the database that failed (locked, full, broken), and not one script: by a
-    constraint, by a value that no column takes, or by a fault of covend's.
-    """
-    its_own = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
-    return isinstance(error, sqlite3.Error) and not isinstance(error, its_own)
-
-
-def _grouped(writes: Sequence[_Write]) -> list[list[_Write]]:
-    """Put the items of one batch together; every other write is by itself."""
-    groups: dict[object, list[_Write]] = {}
-    for write in writes:
-        groups.setdefault(write.batch or write, []).append(write)
-    return list(groups.values())
-
-
-class _Transaction:
-    """What the writing thread does with a handful of writes: one transaction for all of them."""
-
-    def __init__(self, database: sqlite3.Connection, queries: Mapping[str, Query]) -> None:
-        self._database = database
-        self._queries = queries
-
-    def run(self, writes: Sequence[_Write]) -> _Answers:
-        """Do all writes and commit; an error of the database as a whole is everybody's answer."""
-        groups = _grouped(writes)
-        try:
-            self._database.execute("BEGIN IMMEDIATE")
-            if len(groups) == 1:
-                answers = self._answers_of(groups[0])
-            else:
-                answers = [answer for group in groups for answer in self._run_apart(group)]
-            self._database.execute("COMMIT")
-        except Exception as error:  # noqa: BLE001  whatever it is, it is somebody's answer
-            self._roll_back()
-            if _concerns_all(error) or len(writes) == 1:
-                return [(write, translated(error)) for write in writes]
-            return [answer for write in writes for answer in self.run([write])]
-        return answers
-
-    def _run_apart(self, group: list[_Write]) -> _Answers:
-        """Run one script where others share the transaction: what it does wrong is undone alone.
-
-        Where the script itself is shared, it is run for each caller, to find whose fault it is.
-        """
-        self._database.execute("SAVEPOINT one")
-        try:
-            answers = self._answers_of(group)
-        except Exception as error:
-            if _concerns_all(error):
-                raise
-            self._database.execute("ROLLBACK TO one")
-            self._database.execute("RELEASE one")
-            if len(group) > 1:
-                return [answer for write in group for answer in self._run_apart([write])]
-            return [(group[0], translated(error))]
-        self._database.execute("RELEASE one")
-        return answers
-
-    def _answers_of(self, group: list[_Write]) -> _Answers:
-        first = group[0]
-        if first.batch is None:
-            assert first.script is not None
-            return [(first, self.drive(first.script))]
-        results = self.drive(first.batch.script([write.item for write in group]))
-        return list(zip(group, results, strict=True))
-
-    def drive(self, script: Script[Result]) -> Result:
-        """Give a script the answer to each of its asks until it returns."""
-        try:
-            ask = next(script)
-            while True:
-                ask = script.send(self._answer(ask))
-        except StopIteration as stop:
-            result: Result = stop.value
-            return result
-
-    def _answer(self, ask: Ask) -> Answer:
-        query = self._queries[ask.query]
-        if not query.columns:
-            return _answer_of(self._database.execute(query.text, ask.parameters))
-        answers = [self._answer_part(query, part) for part in _parts(query, ask.each)]
-        rows = [row for answer in answers for row in answer.rows]
-        return Answer(rows, sum(answer.count for answer in answers))
-
-    def _answer_part(self, query: Query, rows: Sequence[tuple[object, ...]]) -> Answer:
-        values = [value for row in rows for value in row]
-        return _answer_of(self._database.execute(for_rows(query, len(rows)), values))
-
-    def _roll_back(self) -> None:
-        if self._database.in_transaction:
-            self._database.execute("ROLLBACK")
-
-
-def _parts(
-    query: Query, rows: Sequence[tuple[object, ...]]
-) -> Iterator[Sequence[tuple[object, ...]]]:
-    """Cut rows into as many statements as SQLite's limit of parameters asks for; mostly one."""
-    size = PARAMETERS_MAX // query.columns
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
-
-
-def _answer_of(cursor: sqlite3.Cursor) -> Answer:
-    return Answer(cursor.fetchall() if cursor.description else (), cursor.rowcount)
 
 
 class SqliteConnection:
@@ -228,10 +100,12 @@ class SqliteConnection:
         self._queries = queries
         self._observe = observe
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[_Write] = deque()
+        self._waiting: deque[Write] = deque()
         self._in_flight = False
         self._is_closed = False
-        self._to_thread: queue.SimpleQueue[list[_Write] | None] = queue.SimpleQueue()
+        self._closing = threading.Lock()
+        """Nothing is handed over behind the last word, where nobody would answer it."""
+        self._to_thread: queue.SimpleQueue[list[Write] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_until_closed, name="store-writer")
         self._readers: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
 
@@ -249,8 +123,9 @@ class SqliteConnection:
         """Let what is in flight land, then close readers first, so that the writer makes the last
         checkpoint.
         """
-        self._is_closed = True
-        self._to_thread.put(None)
+        with self._closing:
+            self._is_closed = True
+            self._to_thread.put(None)
         await asyncio.to_thread(self._thread.join)
         for _ in range(READERS):
             await (await self._readers.get()).close()
@@ -281,13 +156,26 @@ class SqliteConnection:
                 await reader.rollback()
             self._readers.put_nowait(reader)
 
+    def write_from_thread(self, script: Script[Result]) -> Future[Result]:
+        """See `Connection.write_from_thread`."""
+        future: Future[Result] = Future()
+        future.set_running_or_notify_cancel()  # from here on nobody can take it back
+        with self._closing:
+            if self._is_closed:
+                raise StoreError("the store is closed")
+            self._to_thread.put([Write(script, None, None, future)])
+        return future
+
     async def _drive(self, reader: aiosqlite.Connection, script: Script[Result]) -> Result:
         try:
             ask = next(script)
             while True:
-                text = self._queries[ask.query].text
-                rows = await reader.execute_fetchall(text, ask.parameters)
-                ask = script.send(Answer(list(rows), -1))
+                rows = [
+                    row
+                    for text, values in statements(self._queries[ask.query], ask)
+                    for row in await reader.execute_fetchall(text, values)
+                ]
+                ask = script.send(Answer(rows, -1))
         except StopIteration as stop:
             result: Result = stop.value
             return result
@@ -298,7 +186,7 @@ class SqliteConnection:
         if self._is_closed:
             raise StoreError("the store is closed")
         future = self._loop.create_future()
-        self._waiting.append(_Write(script, batch, item, future))
+        self._waiting.append(Write(script, batch, item, future))
         if not self._in_flight:
             self._in_flight = True
             self._loop.call_soon(self._hand_over)
@@ -309,7 +197,7 @@ class SqliteConnection:
         if self._is_closed:
             self._fail_waiting(StoreError("the store is closed"))
             return
-        writes: list[_Write] = []
+        writes: list[Write] = []
         while self._waiting and len(writes) < self._batch_max:
             write = self._waiting.popleft()
             if not write.future.done():
@@ -320,7 +208,7 @@ class SqliteConnection:
 
     def _write_until_closed(self) -> None:
         """Be the one thread that writes."""
-        transaction = _Transaction(self._writer, self._queries)
+        transaction = Transaction(self._writer, self._queries)
         while (writes := self._to_thread.get()) is not None:
             begun = self._loop.time()
             try:
@@ -328,21 +216,17 @@ class SqliteConnection:
             except BaseException as error:  # noqa: BLE001  every writer must hear of it
                 answers = [(write, error) for write in writes]
             seconds = self._loop.time() - begun
-            self._loop.call_soon_threadsafe(self._land, answers, seconds)
+            if isinstance(writes[0].future, Future):
+                tell(answers)
+                self._loop.call_soon_threadsafe(self._observe, seconds, len(answers))
+            else:
+                self._loop.call_soon_threadsafe(self._land, answers, seconds)
 
-    def _land(self, answers: _Answers, seconds: float) -> None:
+    def _land(self, answers: Answers, seconds: float) -> None:
         """Tell every writer of the batch; then the next batch leaves."""
         self._observe(seconds, len(answers))
-        is_busy = False
-        for write, answer in answers:
-            if write.future.done():
-                continue
-            if isinstance(answer, BaseException):
-                write.future.set_exception(answer)
-                is_busy = is_busy or isinstance(answer, StoreBusyError)
-            else:
-                write.future.set_result(answer)
-        if is_busy:
+        tell(answers)
+        if any(isinstance(answer, StoreBusyError) for _, answer in answers):
             self._fail_waiting(StoreBusyError("another program holds the database"))
         self._hand_over()
 

@@ -15,7 +15,8 @@ from time import monotonic
 from urllib.parse import quote
 
 from covend.core.errors import StoreError
-from covend.store.sqlite.connection import READER_PRAGMAS, translated
+from covend.store.sqlite.connection import READER_PRAGMAS
+from covend.store.sqlite.transaction import translated
 
 FAULTS_MAX = 5
 _STEPS = 10_000

@@ -59,8 +59,14 @@ WITH newest AS MATERIALIZED (
         AND me.subject_type IN ('pull_request', 'issue')
         AND t.repository_key = me.repository_key
         AND t.rule = me.rule
-        -- What a stranger has said to an agent is not gone on with for a maintainer.
-        AND t.trust = me.trust
+        -- What a stranger has said to an agent is not gone on with for a maintainer; members are one circle.
+        AND (
+            t.trust = me.trust
+            OR (
+                t.trust IN ('admin', 'maintain', 'write', 'member')
+                AND me.trust IN ('admin', 'maintain', 'write', 'member')
+            )
+        )
         AND t.subject_type = me.subject_type
         AND t.subject_number = me.subject_number
         AND t.attempts > 0

@@ -6,11 +6,20 @@ INSERT INTO effects (
 ) VALUES :each;
 
 -- name: list_sendable_effects
--- The oldest open effect of each subject, where it is due: one sender per subject, in order.
-SELECT e.* FROM effects AS e
+-- The oldest open effect of each subject, where it is due: one sender per subject, in order. What shows the work of
+-- a task that a newer head has overtaken is not for sending any more.
+SELECT e.* FROM effects AS e INDEXED BY effects_open
 WHERE
-    e.state = 'pending'
+    e.state IN ('pending', 'sending', 'unknown')
+    AND e.state = 'pending'
     AND e.not_before_at <= :now
+    AND NOT EXISTS (
+        SELECT 1 FROM tasks AS t
+        WHERE
+            t.id = e.task_id
+            AND t.superseded_by IS NOT NULL
+            AND e.kind IN ('comment', 'review', 'pull_request')
+    )
     AND NOT EXISTS (
         SELECT 1 FROM effects AS o
         WHERE
@@ -23,16 +32,22 @@ LIMIT :limit;
 
 -- name: list_unknown_effects
 -- Effects whose outcome must be looked up, where the waiting time for GitHub's replicas is over.
-SELECT * FROM effects WHERE state = 'unknown' AND not_before_at <= :now ORDER BY id LIMIT :limit;
+SELECT * FROM effects INDEXED BY effects_open
+WHERE state IN ('pending', 'sending', 'unknown') AND state = 'unknown' AND not_before_at <= :now
+ORDER BY id
+LIMIT :limit;
 
 -- name: list_sending_effects
 -- What is marked as under way: where nobody is at it any more, its outcome is not known.
-SELECT * FROM effects WHERE state = 'sending' ORDER BY id LIMIT :limit;
+SELECT * FROM effects INDEXED BY effects_open
+WHERE state IN ('pending', 'sending', 'unknown') AND state = 'sending'
+ORDER BY id
+LIMIT :limit;
 
 -- name: next_effect_due_at
 -- When the publisher has something to do again.
-SELECT min(not_before_at) AS at FROM effects
-WHERE state IN ('pending', 'unknown') AND not_before_at > :now;
+SELECT min(not_before_at) AS at FROM effects INDEXED BY effects_open
+WHERE state IN ('pending', 'sending', 'unknown') AND state IN ('pending', 'unknown') AND not_before_at > :now;
 
 -- name: find_slot
 -- The visible thing that a later effect of the same slot updates.
@@ -43,10 +58,52 @@ LIMIT 1;
 
 -- name: begin_effect
 -- moves: pending -> sending
--- On disk before the request leaves, so that a crash in between is seen and looked up.
+-- On disk before the request leaves, so that a crash in between is seen and looked up; and not where a newer head has
+-- overtaken its task meanwhile.
 UPDATE effects SET state = 'sending', tries = tries + 1, sent_at = :now
-WHERE id = :id AND state = 'pending'
+WHERE
+    id = :id
+    AND state = 'pending'
+    AND NOT EXISTS (
+        SELECT 1 FROM tasks AS t
+        WHERE
+            t.id = effects.task_id
+            AND t.superseded_by IS NOT NULL
+            AND effects.kind IN ('comment', 'review', 'pull_request')
+    )
 RETURNING *;
+
+-- name: withhold_findings
+-- moves: pending -> withheld
+-- In the transaction in which a newer head overtakes their tasks.
+UPDATE effects SET state = 'withheld', error = 'superseded', done_at = :now
+WHERE
+    task_id IN (SELECT value FROM json_each(:tasks))
+    AND state = 'pending'
+    AND kind IN ('comment', 'review', 'pull_request');
+
+-- name: withhold_overtaken
+-- moves: pending -> withheld
+-- What was under way when its task was overtaken, and turned out not to have arrived.
+UPDATE effects INDEXED BY effects_open SET state = 'withheld', error = 'superseded', done_at = :now
+WHERE
+    state IN ('pending', 'sending', 'unknown')
+    AND state = 'pending'
+    AND kind IN ('comment', 'review', 'pull_request')
+    AND EXISTS (
+        SELECT 1 FROM tasks AS t
+        WHERE t.id = effects.task_id AND t.superseded_by IS NOT NULL
+    )
+RETURNING id;
+
+-- name: withhold_rest
+-- moves: pending -> withheld
+-- A task that ends while nobody is at it: its end is shown instead of what was still to be shown of it.
+UPDATE effects SET state = 'withheld', error = :reason, done_at = :now
+WHERE
+    task_id = :task_id
+    AND state = 'pending'
+    AND kind IN ('check', 'status', 'comment', 'review', 'pull_request');
 
 -- name: finish_effect
 -- moves: sending -> done; unknown -> done
@@ -92,9 +149,9 @@ RETURNING id;
 -- name: doubt_all_sending
 -- moves: sending -> unknown
 -- After a crash nobody knows whether these left.
-UPDATE effects SET
+UPDATE effects INDEXED BY effects_open SET
     state = 'unknown', error = 'covend stopped while this was being sent', not_before_at = :not_before_at
-WHERE state = 'sending'
+WHERE state IN ('pending', 'sending', 'unknown') AND state = 'sending'
 RETURNING id;
 
 -- name: list_effects
