@@ -96,6 +96,16 @@ async def test_the_same_reaction_is_there_once(api: Api, github: StandInGitHub) 
     assert (await api("DELETE", f"{path}/{first.body['id']}")).status == 204
 
 
+async def test_reactions_are_listed_by_their_content(api: Api) -> None:
+    made = await api("POST", COMMENTS, {"body": "x"})
+    path = f"{REPO}/issues/comments/{made.body['id']}/reactions"
+    for content in ("eyes", "+1"):
+        await api("POST", path, {"content": content})
+    assert [each["content"] for each in (await api("GET", path)).body] == ["eyes", "+1"]
+    only = await api("GET", f"{path}?content=%2B1")
+    assert [each["content"] for each in only.body] == ["+1"]
+
+
 async def test_a_label_is_put_on_once(api: Api, till: Hosted) -> None:
     for _ in range(2):
         await api("POST", f"{REPO}/issues/7/labels", {"labels": ["reviewed"]})

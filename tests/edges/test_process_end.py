@@ -179,6 +179,36 @@ async def test_who_hears_nothing_within_bubblewrap_is_killed_with_it(
     assert it.exit.signal == "SIGKILL"
 
 
+@pytest.mark.parametrize("stop_signal", ["SIGINT", "SIGTERM"])
+async def test_who_is_asked_to_stop_has_its_grace_and_says_why_it_ended(
+    tmp_path: Path, containment: Containment, stop_signal: str
+) -> None:
+    what = python(tmp_path, WRITES_ITS_BOOKS, stop_signal=stop_signal, grace_s=SOON)
+    heard = Heard()
+    it = agent(what, heard, containment)
+
+    async def stop() -> None:
+        await up(heard)
+        it.stop(StopReason.BUDGET)
+        it.stop(StopReason.CANCELLED)
+
+    with anyio.fail_after(SOON + 5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(stop)
+            exit_ = await it.run(ignore)
+    assert heard.of() == ["up", f"signal {signal.Signals[stop_signal].value}"]
+    assert (exit_.code, exit_.stopped) == (9, StopReason.BUDGET)
+    assert left_of(what) == []
+
+
+async def test_who_has_ended_by_itself_cannot_be_stopped(tmp_path: Path) -> None:
+    it = agent(shell(tmp_path, "exit 3"))
+    it.stop(StopReason.BUDGET)
+    exit_ = await it.run(ignore)
+    it.stop(StopReason.BUDGET)
+    assert (exit_.code, exit_.stopped) == (3, None)
+
+
 async def test_silence_is_not_the_same_as_time(tmp_path: Path) -> None:
     exit_, _ = await ran(spec(tmp_path, "sleep", "100", idle_timeout_s=0.1))
     assert exit_.stopped is StopReason.IDLE_TIMED_OUT

@@ -27,7 +27,9 @@ _LINE = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marker:
-    """Which visible thing this is (`slot`), and which version of it (`task`, an `external_id`)."""
+    """Which visible thing this is (`slot`), and which version of it (`task`: an `external_id`, or
+    the delivery of a command that is no task).
+    """
 
     slot: str
     task: str

@@ -25,16 +25,8 @@ from covend.core.effects.wording import (
     start_text,
     summary_of,
 )
-from covend.core.model import (
-    Claim,
-    EffectDraft,
-    EffectKind,
-    Ending,
-    Json,
-    Moment,
-    SubjectType,
-    Task,
-)
+from covend.core.ending import Ending
+from covend.core.model import Claim, EffectDraft, EffectKind, Json, Moment, SubjectType, Task
 from covend.core.settings import Policy
 from covend.core.states import Outcome, TaskState
 

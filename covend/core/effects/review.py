@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from covend.core.effects.diff import RIGHT, ChangedFile, Places, places_by_path
 from covend.core.effects.texts import BODY_MAX, clean, code, cut, fenced, one_line, seal, tame
-from covend.core.model import Finding, Result
+from covend.core.ending import Finding, Result
 
 INLINE_MAX = 50
 """Inline comments of one review; more than these nobody reads, and GitHub gets slow."""

@@ -21,6 +21,7 @@ _DROPPED = re.compile(
 )
 _FENCE = re.compile(r"( {0,3})(`{3,100}|~{3,100})(.*)")
 _TICKS = re.compile("`+")
+_MARKUP = re.compile(r"[\\*_\[\]<>&~]")
 _FENCE_ROOM = 128
 
 
@@ -69,6 +70,17 @@ def code(text: str) -> str:
     return f"{ticks}{space}{line}{space}{ticks}" if line else ""
 
 
+def plain(text: str) -> str:
+    """Write a sentence on one line: what stands between backticks is code, all else is no markup
+    and calls nobody.
+    """
+    *pairs, rest = one_line(text, BODY_MAX // 4).split("`")
+    parts = [code(part) if at % 2 else _unmarked(part) for at, part in enumerate(pairs)]
+    # Of an odd number of backticks the last one opens nothing.
+    opened = "\\`" if len(pairs) % 2 else ""
+    return f"{''.join(parts)}{opened}{_unmarked(rest)}"
+
+
 def fenced(text: str, language: str = "") -> str:
     """Write lines as a block of code, within a fence longer than any in it."""
     fence = "`" * max(3, _longest_ticks(text) + 1)
@@ -80,6 +92,11 @@ def seal(markdown: str, *tail: str) -> str:
     """Put lines that must stay (the footer, the marker) below a text that may be cut for them."""
     end = "\n".join(tail)
     return f"{cut(markdown, BODY_MAX - len(end) - 2)}\n\n{end}"
+
+
+def _unmarked(text: str) -> str:
+    """A zero-width space keeps `@name` from being a call, which no backslash does."""
+    return _MARKUP.sub(r"\\\g<0>", text).replace("@", "@\u200b")
 
 
 def _without_comment(line: str, *, in_code: bool) -> str:

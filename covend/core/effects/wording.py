@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from covend.core.effects.review import count_of
 from covend.core.effects.texts import code, cut, fenced, tame
-from covend.core.model import Claim, Conclusion, Ending, Moment, Task
+from covend.core.ending import Ending
+from covend.core.model import Claim, Conclusion, Moment, Task
 from covend.core.settings import Policy
 from covend.core.states import Outcome, TaskState
 

@@ -106,16 +106,18 @@ async def show_combined_status(call: Call) -> Answer:
     sha = await _commit(call, call.params["ref"])
     newest = list({each.context: each for each in reversed(_statuses(call, sha))}.values())
     url = f"{api_url(site, hosted.repository)}/commits/{sha}"
+    listed = call.counted_page(
+        "statuses", newest, lambda each: checks.commit_status(site, hosted.repository, each)
+    )
     body = {
+        **listed.body,
         "state": _combined({each.state for each in newest}),
-        "statuses": [checks.commit_status(site, hosted.repository, each) for each in newest],
         "sha": sha,
-        "total_count": len(newest),
         "repository": repository(site, hosted.repository),
         "commit_url": url,
         "url": f"{url}/status",
     }
-    return Answer(body=body)
+    return Answer(body=body, headers=listed.headers)
 
 
 async def _commit(call: Call, revision: str) -> str:

@@ -94,12 +94,17 @@ async def add_labels(call: Call) -> Answer:
 
 
 async def list_reactions(call: Call) -> Answer:
-    """List the reactions to a comment."""
-    return call.page(_reactions(call), lambda each: issues.reaction(call.state.site, each))
+    """List the reactions to a comment, oldest first; `content` leaves out all others."""
+    wanted = call.query.get("content")
+    found = [each for each in _reactions(call) if wanted in {None, each.content}]
+    return call.page(found, lambda each: issues.reaction(call.state.site, each))
 
 
 async def create_reaction(call: Call) -> Answer:
-    """React; the same reaction of the same account is there once, then answered with 200."""
+    """React; the same reaction of the same account is there once, then answered with 200.
+
+    The comment is taken to be there: that of a sample payload never was.
+    """
     content = call.text("content")
     if content not in issues.CONTENTS:
         raise Refused(422, "Validation Failed")

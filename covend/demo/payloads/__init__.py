@@ -8,6 +8,7 @@ headers = payloads.signed(body, secret, "pull_request", str(uuid4()))
 from covend.demo.payloads.events import SAMPLES, Builder, find_sample
 from covend.demo.payloads.scene import (
     AUTHOR,
+    CI,
     COVEND,
     MAINTAINER,
     OWNER,
@@ -20,6 +21,7 @@ from covend.demo.payloads.signing import HOOK_ID, encode, signed
 
 __all__ = [
     "AUTHOR",
+    "CI",
     "COVEND",
     "HOOK_ID",
     "MAINTAINER",

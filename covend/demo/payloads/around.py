@@ -1,8 +1,10 @@
-"""What events share: the end of a payload, the head's commit, the check that was concluded."""
+"""What events share: the end of a payload, the head's commit, the checks that were concluded."""
+
+from dataclasses import replace
 
 from covend.demo.payloads import people, repositories
-from covend.demo.payloads.scene import fresh_sha
-from covend.demo.records import CheckRun, JsonObject, Scene, moment
+from covend.demo.payloads.scene import CI, fresh_sha
+from covend.demo.records import CheckRun, CommitStatus, JsonObject, Scene, moment
 
 
 def around(scene: Scene) -> JsonObject:
@@ -67,4 +69,26 @@ def concluded_run(scene: Scene) -> CheckRun:
         completed_at=scene.now,
         title="One finding",
         summary="One finding in 3 files.",
+    )
+
+
+def passed_run(scene: Scene) -> CheckRun:
+    """Describe a check of somebody else's on the head, which has passed."""
+    run = concluded_run(scene)
+    return replace(
+        run, app=CI, name="test", conclusion="success", title="Passed", summary="All tests pass."
+    )
+
+
+def passed_status(scene: Scene) -> CommitStatus:
+    """Describe a status of somebody else's on the head, which has passed."""
+    return CommitStatus(
+        id=31_000_000_000 + scene.serial,
+        repository=scene.repository.full_name,
+        sha=scene.pull.head_sha,
+        state="success",
+        author=CI.bot,
+        context="preview",
+        description="The preview is up",
+        created_at=scene.now,
     )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from covend.demo.payloads import on_app, on_commits, on_pulls
+from covend.demo.payloads.around import passed_run, passed_status
 from covend.demo.records import JsonObject, Scene
 
 Builder = Callable[[Scene], JsonObject]
@@ -24,6 +25,14 @@ def _for_action(build: Callable[[str, Scene], JsonObject], action: str) -> Build
     return lambda scene: build(action, scene)
 
 
+def _check_run_completed(scene: Scene) -> JsonObject:
+    return on_commits.check_run("completed", passed_run(scene), scene)
+
+
+def _status(scene: Scene) -> JsonObject:
+    return on_commits.status(passed_status(scene), scene)
+
+
 SAMPLES: Mapping[str, Builder] = MappingProxyType(
     {
         f"pull_request.{action}": _for_action(on_pulls.pull_request, action)
@@ -36,12 +45,14 @@ SAMPLES: Mapping[str, Builder] = MappingProxyType(
         "issues.opened": on_pulls.issue_opened,
         "push": on_commits.push,
         "check_run.rerequested": on_commits.check_run_rerequested,
+        "check_run.completed": _check_run_completed,
         "check_suite.completed": _for_action(on_commits.check_suite, "completed"),
         "check_suite.rerequested": _for_action(on_commits.check_suite, "rerequested"),
         "ping": on_app.ping,
         "installation.created": on_app.installation_created,
         "release.published": on_commits.release_published,
         "workflow_run.completed": on_commits.workflow_run_completed,
+        "status": _status,
     }
 )
 """Every built-in payload by `event.action`; an event's first entry is its usual one."""

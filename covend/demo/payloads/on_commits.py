@@ -5,7 +5,7 @@ https://docs.github.com/en/webhooks/webhook-events-and-payloads
 
 from covend.demo.payloads import checks, people, pulls, repositories
 from covend.demo.payloads.around import around, concluded_run, email, head_commit
-from covend.demo.records import JsonObject, Scene, moment
+from covend.demo.records import CheckRun, CommitStatus, JsonObject, Scene, moment
 
 
 def push(scene: Scene) -> JsonObject:
@@ -37,11 +37,40 @@ def push(scene: Scene) -> JsonObject:
 
 def check_run_rerequested(scene: Scene) -> JsonObject:
     """Build `check_run.rerequested`: somebody pressed `Re-run` on our own check."""
-    run = concluded_run(scene)
+    return check_run("rerequested", concluded_run(scene), scene)
+
+
+def check_run(action: str, run: CheckRun, scene: Scene) -> JsonObject:
+    """Build `check_run.ACTION` of any check on the pull request's head."""
     stub = [pulls.pull_request_stub(scene.site, scene.repository, scene.pull)]
     shown = checks.check_run(scene.site, scene.repository, run, stub)
     suite = checks.check_suite(scene.site, scene.repository, run, stub)
-    return {"action": "rerequested", "check_run": shown | {"check_suite": suite}, **around(scene)}
+    return {"action": action, "check_run": shown | {"check_suite": suite}, **around(scene)}
+
+
+def status(set_to: CommitStatus, scene: Scene) -> JsonObject:
+    """Build `status` of a commit status on the pull request's head, which lies in the repository.
+
+    It names no pull request, as on GitHub.
+    """
+    shown = checks.commit_status(scene.site, scene.repository, set_to)
+    url = f"{repositories.api_url(scene.site, scene.repository)}/commits/{set_to.sha}"
+    kept = ("id", "avatar_url", "state", "context", "description", "target_url")
+    moments = ("created_at", "updated_at")
+    return {
+        **{name: shown[name] for name in kept + moments},
+        "sha": set_to.sha,
+        "name": scene.repository.full_name,
+        "commit": {"sha": set_to.sha, "url": url, "commit": head_commit(scene)},
+        "branches": [
+            {
+                "name": scene.pull.head_ref,
+                "commit": {"sha": set_to.sha, "url": url},
+                "protected": False,
+            }
+        ],
+        **around(scene),
+    }
 
 
 def check_suite(action: str, scene: Scene) -> JsonObject:

@@ -30,6 +30,7 @@ EVENTS = (
     "pull_request_review_comment",
     "push",
     "release",
+    "status",
     "workflow_run",
 )
 """What the demonstration's App subscribed to."""

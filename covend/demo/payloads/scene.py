@@ -10,6 +10,8 @@ OWNER = Account(login="acme", id=9_120_045, kind="Organization")
 AUTHOR = Account(login="mara-quist", id=7_340_112)
 MAINTAINER = Account(login="jonas-berg", id=5_210_884)
 COVEND = App(id=123_456, slug="covend-demo", name="covend demo", owner=OWNER)
+CI = App(id=98_765, slug="till-tests", name="till tests", owner=OWNER)
+"""What else checks the pull request's heads."""
 
 TILL = Repository(
     owner=OWNER, name="till", id=701_334_915, description="A shop's till in whole cents"

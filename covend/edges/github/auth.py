@@ -56,6 +56,13 @@ class Auth(Protocol):
         """Give a token for one repository (name or id) and no more than these permissions."""
         ...
 
+    async def installation_of(self, repository: str) -> int | None:
+        """Ask which of the App's installations is on a repository; None with a plain token.
+
+        Raises NotFound where none is.
+        """
+        ...
+
     def forget(self, token: str) -> bool:
         """Drop a token that GitHub refused; True where another one can be had."""
         ...
@@ -122,6 +129,10 @@ class TokenAuth:
     ) -> str:
         """See `Auth.token_for`: always the same."""
         return self._token.reveal()
+
+    async def installation_of(self, repository: str) -> None:  # noqa: ARG002 (an App's business)
+        """See `Auth.installation_of`."""
+        return
 
     def forget(self, token: str) -> bool:  # noqa: ARG002 (there is no other)
         """See `Auth.forget`."""
@@ -193,6 +204,17 @@ class AppAuth:
             if flight.error is not None:
                 raise flight.error
         return token
+
+    async def installation_of(self, repository: str) -> int:
+        """See `Auth.installation_of`; `repository` is OWNER/NAME, checked by the caller.
+
+        https://docs.github.com/en/rest/apps/apps#get-a-repository-installation-for-the-authenticated-app
+        """
+        question = Question(
+            operation="get_installation", method="GET", path=f"/repos/{repository}/installation"
+        )
+        answer = await _ask(self._wire, self._pacing, question, self.app_token())
+        return answer.number("id")
 
     def forget(self, token: str) -> bool:
         """See `Auth.forget`; a token that has been replaced meanwhile is left alone."""

@@ -13,8 +13,9 @@ from covend.edges.github.scopes import READ_METADATA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRepository:
-    """What a checkout needs to know."""
+    """What a checkout and a submission need to know."""
 
+    id: int
     full_name: str
     clone_url: str
     default_branch: str
@@ -33,6 +34,7 @@ async def get_repository(
         permissions=READ_METADATA,
     )
     return LiveRepository(
+        id=answer.number("id"),
         full_name=answer.text("full_name"),
         clone_url=answer.text("clone_url"),
         default_branch=answer.text("default_branch"),

@@ -15,6 +15,7 @@ from covend.core.model import EffectKind, SubjectType
 Scope = Mapping[str, str]
 
 READ_METADATA: Scope = MappingProxyType({"metadata": "read"})
+READ_ISSUES: Scope = MappingProxyType({"issues": "read"})
 READ_PULLS: Scope = MappingProxyType({"pull_requests": "read"})
 WRITE_CHECKS: Scope = MappingProxyType({"checks": "write"})
 WRITE_STATUSES: Scope = MappingProxyType({"statuses": "write"})
@@ -24,7 +25,9 @@ WRITE_PULLS: Scope = MappingProxyType({"pull_requests": "write"})
 COMMENT_ON: Mapping[SubjectType, Scope] = MappingProxyType(
     {SubjectType.ISSUE: WRITE_ISSUES, SubjectType.PULL_REQUEST: WRITE_PULLS}
 )
-"""A comment on a pull request is an issue comment, for which either permission is enough."""
+"""A comment on a pull request is an issue comment, for which either permission is enough; so is a
+reaction to it.
+"""
 
 GRANTS: Mapping[EffectKind, Scope] = MappingProxyType(
     {
@@ -32,6 +35,7 @@ GRANTS: Mapping[EffectKind, Scope] = MappingProxyType(
         EffectKind.STATUS: WRITE_STATUSES,
         EffectKind.COMMENT: MappingProxyType({**WRITE_ISSUES, **WRITE_PULLS}),
         EffectKind.REVIEW: WRITE_PULLS,
+        EffectKind.REACTION: MappingProxyType({**WRITE_ISSUES, **WRITE_PULLS}),
     }
 )
 """Beside `metadata: read` and `pull_requests: read`, which look-ups need."""

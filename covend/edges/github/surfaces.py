@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from covend.core.model import Effect, EffectKind
-from covend.edges.github import checks, comments, reviews, statuses
+from covend.edges.github import checks, comments, reactions, reviews, statuses
 from covend.edges.github.client import GitHubClient, Sent
 
 Send = Callable[[GitHubClient, Effect, Sent | None], Awaitable[Sent]]
@@ -36,5 +36,6 @@ SURFACES: Mapping[EffectKind, Surface] = MappingProxyType(
         EffectKind.STATUS: Surface(send=statuses.send, look_up=statuses.look_up),
         EffectKind.COMMENT: Surface(send=comments.send, look_up=comments.look_up),
         EffectKind.REVIEW: Surface(send=reviews.send, look_up=reviews.look_up),
+        EffectKind.REACTION: Surface(send=reactions.send, look_up=reactions.look_up),
     }
 )

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from covend.core.ending import Ending, Finding, Result
 from covend.core.model import (
     Claim,
     ClaimToken,
     DeliveryId,
     EffectKind,
-    Ending,
-    Finding,
-    Result,
     Subject,
     SubjectType,
     Task,

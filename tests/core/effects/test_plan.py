@@ -10,7 +10,8 @@ from covend.core.effects.diff import ChangedFile
 from covend.core.effects.marker import Marker, find
 from covend.core.effects.plan import DESCRIPTION_MAX, SUMMARY_MAX, plan_end, plan_start, plan_stop
 from covend.core.effects.texts import BODY_MAX
-from covend.core.model import Conclusion, EffectDraft, EffectKind, Ending, Subject, Usage
+from covend.core.ending import Ending
+from covend.core.model import Conclusion, EffectDraft, EffectKind, Subject, Usage
 from covend.core.states import Outcome, TaskState
 from tests.core.effects.effect_samples import (
     ALL,

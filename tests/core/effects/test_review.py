@@ -18,7 +18,7 @@ from covend.core.effects.review import (
     review_request,
 )
 from covend.core.effects.texts import BODY_MAX, CUT_NOTE
-from covend.core.model import Finding, Result
+from covend.core.ending import Finding, Result
 from tests.core.effects.effect_samples import FINDING, SHA
 
 PATCH = """\

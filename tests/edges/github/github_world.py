@@ -12,7 +12,8 @@ from msgspec import structs
 
 from covend.core.effects.diff import ChangedFile
 from covend.core.effects.plan import plan_end, plan_start
-from covend.core.model import Effect, EffectDraft, EffectId, EffectKind, Ending, Finding
+from covend.core.ending import Ending, Finding
+from covend.core.model import Effect, EffectDraft, EffectId, EffectKind
 from covend.core.settings import GitHub, Secret
 from covend.core.states import EffectState, TaskState
 from covend.demo.github import Hosted, StandInGitHub

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from covend.core.model import EffectKind
+from covend.core.effects.acknowledge import Reaction, acknowledge_task
+from covend.core.model import Command, EffectKind
 from covend.demo.payloads import AUTHOR
 from covend.edges.github.client import GitHubClient
-from tests.core.effects.effect_samples import ISSUE, ending
+from tests.core.effects.effect_samples import ISSUE, KEY, ending, task
 from tests.edges.github.github_world import (
     World,
+    effect,
     look_up,
     send,
 )
@@ -50,3 +52,19 @@ async def test_an_issue_is_commented_with_the_permission_for_issues(
         "metadata": "read",
         "issues": "write",
     }
+
+
+async def test_what_stands_for_a_reaction_to_a_review_is_found_again_and_edited(
+    world: World, client: GitHubClient
+) -> None:
+    said = Command(verb="fix", text="", actor="mara", comment_id=12, place="review")
+    seen, refused = (
+        effect(*acknowledge_task(task(command=said, generation=each), sign, key=KEY))
+        for each, sign in enumerate((Reaction.SEEN, Reaction.REFUSED), start=1)
+    )
+    first = await send(client, seen)
+    assert await look_up(client, seen) == first
+    assert await send(client, refused, first) == first
+    (shown,) = world.github.state.comments
+    assert shown.body.startswith("👎 `fix`\n")
+    assert await look_up(client, seen) is None
