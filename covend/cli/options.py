@@ -20,3 +20,11 @@ limit_option = click.option(
     show_default=True,
     help="So many at most.",
 )
+why_option = click.option(
+    "--why", "--reason", "why", default="", metavar="TEXT", help="Why, for those who look later."
+)
+
+
+def sendable(text: str) -> str:
+    """Make a text of what was typed: what is none becomes question marks."""
+    return text.encode(errors="replace").decode()

@@ -136,6 +136,11 @@ def seconds_between(earlier: str, later: str | None) -> float:
     return max(0.0, (end - datetime.fromisoformat(earlier)).total_seconds())
 
 
+def seconds_until(written: str) -> float:
+    """Give the seconds from now to a moment as the API writes it; less than 0 where it is over."""
+    return (datetime.fromisoformat(written) - datetime.now(UTC)).total_seconds()
+
+
 def duration(seconds: float) -> str:
     """Write a duration for people."""
     for large, name, small, below in _UNITS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,20 @@ import click
 
 from covend.cli.client import Client, NothingThereError, open_client
 from covend.cli.options import config_option, json_option, limit_option
-from covend.cli.render import Cell, Screen, cell, print_json
+from covend.cli.render import Cell, Screen, cell, print_json, safe
 from covend.cli.screens import open_screen
-from covend.cli.story import STATE_STYLES, print_delivery, print_task, subject_of
+from covend.cli.story import (
+    STATE_STYLES,
+    WAITING_STATES,
+    print_delivery,
+    print_task,
+    subject_of,
+)
 from covend.core.states import DeliveryState, EffectState, TaskState
 
 PAGE_MAX = 200
+EXPLAINED_MAX = 8
+"""So many different reasons to wait are told below a list."""
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 Row = Callable[[dict[str, Any], Screen], Sequence[Cell]]
 
@@ -60,11 +69,17 @@ def tasks(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """List work, newest first."""
+    """List work, newest first, and say below why some of it waits.
+
+    What has failed for good is what --state failed lists: nothing of it is tried again but by
+    "covend retry".
+    """
     query = {"state": state, "rule": rule, "repository": repository}
     head = ("TASK", "STATE", "WHY", "RULE", "SUBJECT", "TITLE", "CREATED")
     found = _collect(open_client(config), "tasks", limit, query)
     _print(found, head, _task_row, as_json=as_json)
+    if not as_json:
+        _explain(found["items"])
 
 
 @click.command()
@@ -135,6 +150,20 @@ def _print(found: dict[str, Any], head: Sequence[str], row: Row, *, as_json: boo
     screen.table(head, [row(item, screen) for item in found["items"]])
     if found["next_cursor"] is not None:
         click.echo("there are more: see --limit", err=True)
+
+
+def _explain(tasks: Sequence[dict[str, Any]]) -> None:
+    """Say in words why tasks wait, beside the data: once where it is the same for several."""
+    causes = Counter(
+        (str(task["reason"]), str(task["explanation"]))
+        for task in tasks
+        if task["state"] in WAITING_STATES
+    )
+    for (reason, explanation), count in causes.most_common(EXPLAINED_MAX):
+        who = "1 task waits" if count == 1 else f"{count} tasks wait"
+        click.echo(safe(f"{who} ({reason}): {explanation}"), err=True)
+    if len(causes) > EXPLAINED_MAX:
+        click.echo("others wait for reasons of their own: see `covend show TASK`", err=True)
 
 
 def _delivery_row(item: dict[str, Any], screen: Screen) -> Sequence[Cell]:

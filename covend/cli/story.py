@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from covend.cli.render import Cell, Screen, cell, duration, seconds_between, size
+from covend.core.commanding import BUILT_IN
 
 STATE_STYLES = {
     "completed": "green",
@@ -21,7 +22,8 @@ STATE_STYLES = {
     "received": "yellow",
     "pending": "yellow",
 }
-OPEN_STATES = frozenset({"received", "queued", "running"})
+WAITING_STATES = frozenset({"received", "queued"})
+OPEN_STATES = WAITING_STATES | {"running"}
 _MARKS = {
     True: Cell("✓", "green"),
     False: Cell("✗", "red"),
@@ -59,12 +61,16 @@ def print_delivery(delivery: dict[str, Any], screen: Screen) -> None:
 
 def _task_fields(task: dict[str, Any], screen: Screen) -> Iterator[tuple[str, Cell]]:
     subject, error = task["subject"], task["error"]
-    yield ("waits for" if task["state"] in {"received", "queued"} else "why"), cell(task["reason"])
-    if task["state"] == "queued":
+    yield ("waits for" if task["state"] in WAITING_STATES else "why"), cell(task["reason"])
+    if task["explanation"]:
+        yield "that is", cell(task["explanation"], "yellow")
+    if task["state"] in WAITING_STATES and task["not_before"]:
         yield "not before", screen.moment(task["not_before"])
+    if task["state"] == "failed":
+        yield "again", cell(f"`covend retry {task['id']}` runs it once more")
     yield "conclusion", cell(task["conclusion"])
     if error:
-        yield "error", cell(f"{error['code']}: {error['message'] or ''}", "red")
+        yield "error", cell(": ".join(filter(None, (error["code"], error["message"]))), "red")
     yield "rule", cell(f"{task['rule']} → agent {task['agent']}")
     yield "subject", cell(f"{subject['type']} {subject_of(task)}")
     yield "title", cell(subject["title"])
@@ -73,6 +79,13 @@ def _task_fields(task: dict[str, Any], screen: Screen) -> Iterator[tuple[str, Ce
     yield "head", cell(subject["head_sha"])
     yield "delivery", cell(task["delivery"])
     yield "trust", cell(task["trust"])
+    if task["approved_by"]:
+        yield "approved by", cell(task["approved_by"])
+        yield "approved", screen.moment(task["approved_at"])
+    if task["parent"]:
+        yield "follows", cell(f"task {task['parent']} (step {task['depth']} of a chain)")
+    if task["superseded_by"]:
+        yield "replaced by", cell(f"task {task['superseded_by']}")
     yield "key", cell(f"{task['key']} (generation {task['generation']})")
     yield "policy", cell(task["policy"])
     if task["cost_usd"]:
@@ -134,6 +147,9 @@ def _delivery_fields(delivery: dict[str, Any], screen: Screen) -> Iterator[tuple
     event, action = delivery["event"], delivery["action"]
     yield "why", cell(delivery["reason"])
     yield "event", cell(f"{event}.{action}" if action else event)
+    if verb := _own_verb(delivery):
+        told = f"`{verb}` is covend's own: its log tells what came of it (attended to)"
+        yield "command", cell(told, "yellow")
     yield "repository", cell(delivery["repository"])
     yield "sender", cell(delivery["sender"])
     yield "from", cell(f"{delivery['source']}, via {delivery['via']}")
@@ -141,6 +157,14 @@ def _delivery_fields(delivery: dict[str, Any], screen: Screen) -> Iterator[tuple
     yield "repeated", cell(_times(delivery["duplicates"]))
     yield "tasks", cell(" ".join(delivery["tasks"]))
     yield "body", cell(f"SHA-256 {delivery['body_sha256']}")
+
+
+def _own_verb(delivery: dict[str, Any]) -> str | None:
+    """Name the verb of a command to covend itself, which no rule listens to."""
+    clauses = (clause for verdict in delivery["verdicts"] for clause in verdict["clauses"])
+    said = (value for clause in clauses if clause["name"] == "on" for value in clause["values"])
+    verbs = (value.removeprefix("command.") for value in said if value.startswith("command."))
+    return next((verb for verb in verbs if verb in BUILT_IN), None)
 
 
 def _times(count: int) -> str:

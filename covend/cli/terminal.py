@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from covend.cli.render import Cell, cell, duration, safe, safe_lines, seconds_between
+from covend.cli.render import Cell, cell, duration, safe, safe_lines, seconds_until
 
 LOOSE = frozenset({"WHY", "TITLE", "WHERE", "IS", "WANTED", "WHAT"})
 """The columns that give way on a narrow terminal; ids and states stay in one piece."""
@@ -89,7 +89,11 @@ class TerminalScreen:
 
     def moment(self, written: str | None) -> Cell:
         """See `Screen.moment`."""
-        return Cell(f"{duration(seconds_between(written, None))} ago") if written else cell(None)
+        if not written:
+            return cell(None)
+        ahead = seconds_until(written)
+        told = f"in {duration(ahead)}" if ahead > 0 else f"{duration(-ahead)} ago"
+        return Cell(told)
 
 
 def _text(one: Cell) -> Text:

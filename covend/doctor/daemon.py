@@ -18,7 +18,8 @@ def check_daemon(case: Case) -> Iterator[Finding]:
     if told.get("ready") is True:
         yield good("daemon", state)
     else:
-        yield failed("daemon", f"not ready: {state}", "wait for its start or end; else see its log")
+        fix = "`covend resume`, if it was drained; else wait for its start or end, and see its log"
+        yield failed("daemon", f"not ready: {state}", fix)
     answer = case.ask("/api/v1/stats")
     if isinstance(answer, str):
         yield failed("admin_api", answer, "let this read covend's own configuration and token")

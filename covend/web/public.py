@@ -66,9 +66,9 @@ class PublicListener:
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         self._is_draining = False
 
-    def drain(self) -> None:
-        """From now on answer every webhook with 503."""
-        self._is_draining = True
+    def drain(self, is_draining: bool) -> None:  # noqa: FBT001 - a state, told as one
+        """Answer every webhook with 503 from now on; or, with False, take them again."""
+        self._is_draining = is_draining
 
     def server(self) -> web.Server:
         """Make the server with its limits: nothing idles for long, nothing is unpacked."""
@@ -105,7 +105,7 @@ class PublicListener:
     async def _answer(self, request: web.BaseRequest) -> tuple[str, web.Response]:
         """Give the answer, and its name for the metric."""
         if self._is_draining:
-            return "draining", _unavailable("draining", "covend is stopping.")
+            return "draining", _unavailable("draining", "covend is draining: it takes nothing in.")
         headers = fold(request.headers.items())
         body = await self._read(request, headers)
         if isinstance(body, Refused):

@@ -53,7 +53,20 @@ def test_an_unknown_command_is_a_usage_error() -> None:
     assert "frobnicate" in done.output
 
 
-@pytest.mark.parametrize("args", [["--help"], ["version"], ["tasks", "--config", "/none"]])
+NOWHERE = ["--config", "/none"]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--help"],
+        ["version"],
+        ["tasks", *NOWHERE],
+        ["retry", "a", *NOWHERE],
+        ["pause", *NOWHERE],
+        ["wait", "a", *NOWHERE],
+    ],
+)
 def test_a_command_imports_only_what_it_needs(args: list[str]) -> None:
     assert imported_by(*args) == set()
 

@@ -22,7 +22,7 @@ from tests.cli.operator_desk import COVEND, Operator
 from tests.cli.test_show import HARMFUL, RAW, without_colours
 from tests.store.arrivals import NOW
 from tests.web.test_admin_cancel import again
-from tests.web.test_admin_streams import claimed_later, failure, open_log, running
+from tests.web.test_admin_streams import failure, open_log, running
 
 WITHIN_S = 30.0
 
@@ -85,7 +85,7 @@ async def following(operator: Operator, *args: str) -> AsyncIterator[Following]:
 async def test_logs_prints_the_text_of_the_newest_attempt(operator: Operator) -> None:
     claim = await printed(operator, "old")
     await settle(operator, claim, again())
-    newer = await claimed_later(operator.desk)
+    newer = await operator.desk.claim(at=NOW + 10_000)
     with open_log(operator.desk, newer.task.id, 2) as log:
         log.write(Stream.OUT, "\tnew  é")
     task = claim.task.id
@@ -187,7 +187,7 @@ async def test_a_follower_sees_lines_come_also_of_the_next_attempt(operator: Ope
             log.write(Stream.OUT, "two")
         assert await follower.line() == "two"
         await settle(operator, claim, again())
-        newer = await claimed_later(desk)
+        newer = await desk.claim(at=NOW + 10_000)
         with open_log(desk, task, 2) as log:
             log.write(Stream.OUT, "three")
         assert await follower.line() == "three"

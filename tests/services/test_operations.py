@@ -12,6 +12,7 @@ from covend.core.model import EffectKind, Task, TaskId
 from covend.core.states import Outcome, TaskState
 from covend.services.operations import Operations
 from covend.services.recovery import LOST
+from covend.store.guards import StoredGuards
 from covend.store.protocol import Settlement, TaskStory
 from covend.store.tasks import StoredTasks
 from tests.services.house import House, a_rule, an_agent, an_ending
@@ -26,6 +27,7 @@ class Stops:
     """Stand in for the dispatcher: notes who was to be stopped."""
 
     asked: list[tuple[TaskId, StopReason]] = field(default_factory=list)
+    drains: list[bool] = field(default_factory=list)
 
     def __call__(self, task: TaskId, reason: StopReason) -> bool:
         self.asked.append((task, reason))
@@ -35,11 +37,13 @@ class Stops:
 def operations(house: House, stops: Stops, tasks: StoredTasks | None = None) -> Operations:
     return Operations(
         tasks=tasks or house.tasks,
+        guards=StoredGuards(house.connection),
         clock=house.clock,
         wakeups=house.wakeups,
         metrics=house.metrics,
         settlements=house.settlements,
         stop_attempt=stops,
+        on_drain=stops.drains.append,
     )
 
 

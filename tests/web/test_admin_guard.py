@@ -12,12 +12,20 @@ OPEN = ["/readyz", "/metrics"]
 GUARDED = [
     "/api/v1/deliveries",
     "/api/v1/deliveries/1",
+    "/api/v1/deliveries/1/replay",
     "/api/v1/tasks",
     "/api/v1/tasks/1",
     "/api/v1/tasks/1/attempts",
     "/api/v1/tasks/1/attempts/1/log",
     "/api/v1/tasks/1/cancel",
+    "/api/v1/tasks/1/retry",
+    "/api/v1/tasks/1/approve",
     "/api/v1/effects",
+    "/api/v1/safeguards",
+    "/api/v1/safeguards/1/reset",
+    "/api/v1/pause",
+    "/api/v1/resume",
+    "/api/v1/drain",
     "/api/v1/stats",
     "/",
     "/no/such/path",
@@ -153,7 +161,7 @@ async def test_every_answer_keeps_browsers_out(
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 async def test_another_method_is_refused_with_those_that_are_not(desk: Desk, method: str) -> None:
-    answer = await desk.ask("/api/v1/tasks", method)
+    answer = await desk.ask("/api/v1/effects", method)
     assert (answer.status, answer.data["error"]["code"]) == (405, "wrong_method")
     assert set(answer.headers["Allow"].split(",")) == {"GET", "HEAD"}
 

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from covend.core.errors import CovendError, StoreBusyError
 from covend.core.model import DeliveryId
+from covend.core.safeguards.shapes import Safeguard, SafeguardKind
 from covend.core.states import EffectState, TaskState
 from covend.store.deliveries import StoredDeliveries
 from covend.store.protocol import Gauges, StoredDelivery
@@ -23,6 +24,7 @@ from tests.web.desk import Desk, open_desk
 FAMILIES = """
     deliveries_total delivery_ack_seconds tasks tasks_total queue_oldest_seconds claim_wait_seconds
     attempts_total phase_seconds phase_timeouts_total effects effects_total outbox_oldest_seconds
+    safeguard_trips_total circuit_state fallbacks_total
     leases_lost_total recovered_tasks_total processes_killed_total orphans_reaped_total
     github_requests_total github_rate_remaining cost_usd_total tokens_total store_commit_seconds
     store_batch_size wal_bytes build_info
@@ -57,6 +59,23 @@ async def test_while_it_starts_or_drains_it_is_not_ready(
     desk.readiness.state = state
     answer = await desk.ask("/readyz")
     assert (answer.status, answer.data["state"], answer.data["store"]) == (503, state, "ok")
+
+
+async def test_while_paused_it_is_ready_and_says_what_rests(desk: Desk) -> None:
+    for scope in (b"all", b"rule:review"):
+        await desk.ask("/api/v1/pause", "POST", body=b'{"scope": "%s"}' % scope)
+    answer = await desk.ask("/readyz", headers={})
+    assert (answer.status, answer.data["ready"], answer.data["state"]) == (200, True, "ready")
+    assert answer.data["paused"] == ["all", "rule:review"]
+
+
+async def test_while_drained_it_is_not_ready_until_it_is_resumed(desk: Desk) -> None:
+    await desk.ask("/api/v1/drain", "POST")
+    answer = await desk.ask("/readyz")
+    assert (answer.status, answer.data["state"]) == (503, "draining")
+    await desk.ask("/api/v1/resume", "POST")
+    answer = await desk.ask("/readyz")
+    assert (answer.status, answer.data["paused"]) == (200, [])
 
 
 class Broken(StoredUpkeep):
@@ -179,3 +198,22 @@ async def test_a_busy_store_asks_to_come_again(
     assert (answer.status, answer.data["error"]["code"]) == (503, "store_busy")
     assert int(answer.headers["Retry-After"]) > 0
     assert "42" not in answer.text
+
+
+async def test_each_circuit_tells_its_state_until_it_is_reset(desk: Desk) -> None:
+    for scope, state in (("agent:claude", "open"), ("host:github.test", "half_open")):
+        guard = Safeguard(
+            id=f"circuit/{scope}",
+            kind=SafeguardKind.CIRCUIT,
+            scope=scope,
+            state=state,
+            reason="network",
+            until=None,
+            values={},
+        )
+        await desk.guards.put(guard, NOW)
+    text = (await desk.ask("/metrics")).text
+    assert values(text, "covend_circuit_state") == {"agent:claude": 2, "host:github.test": 1}
+    await desk.guards.reset("circuit/agent:claude", NOW)
+    text = (await desk.ask("/metrics")).text
+    assert values(text, "covend_circuit_state") == {"host:github.test": 1}

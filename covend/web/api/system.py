@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Iterable, Sequence
 
 import orjson
 from aiohttp import web
@@ -11,10 +12,13 @@ from aiohttp import web
 from covend import __version__
 from covend.core.errors import StoreError
 from covend.core.model import Moment
+from covend.core.safeguards.circuit import CLOSED, HALF_OPEN, OPEN
+from covend.core.safeguards.shapes import Safeguard, SafeguardKind
 from covend.core.states import EffectState, TaskState
+from covend.core.waiting import is_over
 from covend.services.clock import Clock
 from covend.services.readiness import Readiness
-from covend.store.protocol import Gauges, Upkeep
+from covend.store.protocol import Gauges, Guards, Upkeep
 from covend.telemetry.logs import Log
 from covend.telemetry.metrics import CONTENT_TYPE, Metrics
 from covend.web.api import shapes
@@ -30,22 +34,34 @@ class SystemApi:
     """`/readyz`, `/metrics` and `/api/v1/stats`."""
 
     def __init__(
-        self, *, upkeep: Upkeep, metrics: Metrics, clock: Clock, readiness: Readiness
+        self,
+        *,
+        upkeep: Upkeep,
+        guards: Guards,
+        metrics: Metrics,
+        clock: Clock,
+        readiness: Readiness,
     ) -> None:
         """Read from the store and from what the process says of itself."""
         self._upkeep = upkeep
+        self._guards = guards
         self._metrics = metrics
         self._clock = clock
         self._readiness = readiness
 
     async def ready(self, _request: web.Request) -> web.Response:
-        """Answer 200 where deliveries are taken and the store answers, else 503."""
-        answers = await self._store_answers()
-        is_ready = answers and self._readiness.state == "ready"
+        """Answer 200 where deliveries are taken and the store answers, else 503.
+
+        A pause takes deliveries as ever: it is told, and no more. A drain takes none.
+        """
+        held = await self._held()
+        state = self._state(held or ())
+        is_ready = held is not None and state == "ready"
         body = {
             "ready": is_ready,
-            "state": self._readiness.state,
-            "store": "ok" if answers else "unavailable",
+            "state": state,
+            "store": "unavailable" if held is None else "ok",
+            "paused": [each.scope for each in held or () if each.kind is SafeguardKind.PAUSE],
             "version": __version__,
             **self._readiness.notes,
         }
@@ -61,6 +77,7 @@ class SystemApi:
         try:
             async with asyncio.timeout(STORE_WAIT_S):
                 _show(await self._upkeep.gauges(now), now, self._metrics)
+                _show_circuits(await self._guards.list(), self._metrics)
         except (StoreError, TimeoutError) as error:
             log.error("the store's sizes cannot be measured", error=str(error))
             _show_nothing(self._metrics)
@@ -84,13 +101,20 @@ class SystemApi:
             }
         )
 
-    async def _store_answers(self) -> bool:
+    async def _held(self) -> Sequence[Safeguard] | None:
+        """Give what holds or counts; None where the store does not answer."""
         try:
             async with asyncio.timeout(STORE_WAIT_S):
                 await self._upkeep.ping()
+                found = await self._guards.list()
         except (StoreError, TimeoutError):
-            return False
-        return True
+            return None
+        now = self._clock.now()
+        return [each for each in found if not is_over(each, now)]
+
+    def _state(self, held: Iterable[Safeguard]) -> str:
+        is_drained = any(each.kind is SafeguardKind.DRAIN for each in held)
+        return "draining" if is_drained else self._readiness.state
 
 
 def _show(gauges: Gauges, now: Moment, metrics: Metrics) -> None:
@@ -103,7 +127,19 @@ def _show(gauges: Gauges, now: Moment, metrics: Metrics) -> None:
     metrics.wal_bytes.set(gauges.wal_bytes)
 
 
+_CIRCUIT_STATES = {CLOSED: 0, HALF_OPEN: 1, OPEN: 2}
+
+
+def _show_circuits(guards: Iterable[Safeguard], metrics: Metrics) -> None:
+    """Show what the store has; a circuit that was reset is not shown any more."""
+    metrics.circuit_state.clear()
+    for each in guards:
+        if each.kind is SafeguardKind.CIRCUIT:
+            metrics.circuit_state.labels(each.scope).set(_CIRCUIT_STATES[each.state])
+
+
 def _show_nothing(metrics: Metrics) -> None:
+    metrics.circuit_state.clear()
     for task_state in TaskState:
         metrics.tasks.labels(task_state).set(math.nan)
     for effect_state in EffectState:

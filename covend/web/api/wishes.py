@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import orjson
 from aiohttp import web
 
@@ -11,20 +14,51 @@ REASON_MAX = 500
 """Characters of an operator's own words."""
 
 
+SCOPE_MAX = 200
+"""Characters of what an operator pauses."""
+EVERYTHING = "all"
+
+
+class Wish(NamedTuple):
+    """What an operator asks for, in words of their own."""
+
+    reason: str = ""
+    scope: str = EVERYTHING
+
+
+async def read_wish(request: web.Request, *known: str) -> Wish:
+    """Give the `known` fields of a JSON object, each of them one line; no body at all wishes
+    nothing special.
+    """
+    given = await read_object(request)
+    if unknown := given.keys() - set(known):
+        there = f"there is {' and '.join(known)}" if known else "there is none"
+        raise UserError(f"There is no field {min(unknown)!r} here: {there}.")
+    return Wish(
+        reason=_line(given, "reason", REASON_MAX),
+        scope=EVERYTHING if given.get("scope") is None else _line(given, "scope", SCOPE_MAX),
+    )
+
+
 async def read_reason(request: web.Request) -> str:
     """Give `reason` of a JSON object, as one line; "" where there is none, or no body at all."""
+    return (await read_wish(request, "reason")).reason
+
+
+async def read_object(request: web.Request) -> Mapping[str, object]:
+    """Give a JSON object as it is; no body at all is an empty one."""
     body = await request.read()
-    given = _parse(body) if body.strip() else {}
-    if unknown := given.keys() - {"reason"}:
-        raise UserError(f"There is no field {min(unknown)!r} here: there is reason.")
-    reason = given.get("reason") or ""
-    if not isinstance(reason, str):
-        raise UserError("reason must be a text.", name="reason")
-    line = " ".join(reason.split())
-    if len(line) > REASON_MAX or not line.isprintable():
+    return _parse(body) if body.strip() else {}
+
+
+def _line(given: Mapping[str, object], name: str, longest: int) -> str:
+    value = given.get(name) or ""
+    if not isinstance(value, str):
+        raise UserError(f"{name} must be a text.", name=name)
+    line = " ".join(value.split())
+    if len(line) > longest or not line.isprintable():
         raise UserError(
-            f"reason must have {REASON_MAX} characters at most, all of them printable.",
-            name="reason",
+            f"{name} must have {longest} characters at most, all of them printable.", name=name
         )
     return line
 
