@@ -1,8 +1,8 @@
-"""Commands that change something: each says what came of it, task by task."""
+"""Commands that change tasks, or ask for new ones: each says what came of it, one by one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +10,25 @@ import click
 
 from covend.cli.client import open_client
 from covend.cli.exits import NOT_FOUND, USAGE, Failure
-from covend.cli.options import config_option, json_option
-from covend.cli.render import cell, print_json
+from covend.cli.options import config_option, json_option, sendable, why_option
+from covend.cli.render import Cell, cell, print_json
 from covend.cli.screens import open_screen
 from covend.cli.story import STATE_STYLES
 
 _OF_ONE_TASK = frozenset({NOT_FOUND, USAGE})
 """Exit codes of what is wrong with one task alone: the others are tried all the same."""
 
+_ANSWERS: Mapping[bool | None, str] = {True: "yes", False: "no", None: "not known yet"}
+
+tasks_argument = click.argument("tasks", nargs=-1, required=True, metavar="TASK...")
+
 
 @click.command()
-@click.argument("tasks", nargs=-1, required=True, metavar="TASK...")
-@click.option("--reason", default="", metavar="TEXT", help="Why, for the task's timeline.")
+@tasks_argument
+@why_option
 @config_option
 @json_option
-def cancel(*, tasks: Sequence[str], reason: str, config: Path | None, as_json: bool) -> None:
+def cancel(*, tasks: Sequence[str], why: str, config: Path | None, as_json: bool) -> None:
     """Cancel tasks: each by its ID, or a beginning of it.
 
     One that waits is cancelled at once. The agent of one that runs is stopped, and whatever it has
@@ -34,14 +38,102 @@ def cancel(*, tasks: Sequence[str], reason: str, config: Path | None, as_json: b
     The exit code is 0 where all of them are cancelled, or will be; 1 where one is not there, or has
     ended in another way. The others are cancelled all the same.
     """
+    _act(tasks, "cancel", {"reason": sendable(why)}, config, as_json=as_json)
+
+
+@click.command()
+@tasks_argument
+@why_option
+@config_option
+@json_option
+def retry(*, tasks: Sequence[str], why: str, config: Path | None, as_json: bool) -> None:
+    """Run tasks once more that have failed or were cancelled: each by its ID, or a beginning of it.
+
+    Each begins anew with its first agent and all its tries, by the rule as it was then. What has
+    failed for good is what "covend tasks --state failed" lists: nothing of it is tried again but by
+    this.
+
+    The exit code is 0 where all of them are queued; 1 where one is not there, or has not ended so.
+    The others are queued all the same.
+    """
+    _act(tasks, "retry", {"reason": sendable(why)}, config, as_json=as_json)
+
+
+@click.command()
+@tasks_argument
+@config_option
+@json_option
+def approve(*, tasks: Sequence[str], config: Path | None, as_json: bool) -> None:
+    """Let tasks run that wait to be approved: each by its ID, or a beginning of it.
+
+    Work of forks and strangers waits so, unless its rule says otherwise: look at what they ask for
+    first ("covend show TASK"). To approve twice is to approve once.
+
+    The exit code is 0 where all of them are approved; 1 where one is not there, or waits for
+    something else. The others are approved all the same.
+    """
+    _act(tasks, "approve", {}, config, as_json=as_json)
+
+
+@click.command()
+@click.argument("deliveries", nargs=-1, required=True, metavar="DELIVERY...")
+@click.option("--rule", metavar="NAME", help="By this rule alone.")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Only say what would come of it.")
+@config_option
+@json_option
+def replay(
+    *,
+    deliveries: Sequence[str],
+    rule: str | None,
+    is_dry: bool,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """Route deliveries again that came in before, by the rules as they are now: each by its ID.
+
+    What they ask for is done although it may have been done before, as new tasks; where the same
+    work is open already, it is met. With --dry-run nothing is kept, and each rule's verdict is
+    printed, with the key of its work and what that would meet.
+
+    The exit code is 0 where all of them were routed; 1 where one is not there, or cannot be read
+    any more. The others are routed all the same.
+    """
     client = open_client(config)
-    body = {"reason": reason.encode(errors="replace").decode()}
-    found, failures = _each(tasks, lambda task: client.post("tasks", task, "cancel", body=body))
+    body = {"rule": None if rule is None else sendable(rule), "dry_run": is_dry}
+    found, failures = _each(
+        deliveries, lambda delivery: client.post("deliveries", delivery, "replay", body=body)
+    )
+    if as_json:
+        errors = [{"delivery": each, "message": failure.message} for each, failure in failures]
+        print_json({"items": found, "errors": errors})
+    elif is_dry:
+        _print_foreseen(found)
+    elif found:
+        head = ("DELIVERY", "REPLAYED AS", "STATE", "WHY", "TASKS")
+        open_screen().table(head, [_replayed_row(each) for each in found])
+    _end(failures)
+
+
+def _act(
+    tasks: Sequence[str],
+    verb: str,
+    body: Mapping[str, object],
+    config: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    client = open_client(config)
+    found, failures = _each(tasks, lambda task: client.post("tasks", task, verb, body=body))
     if as_json:
         errors = [{"task": task, "message": each.message} for task, each in failures]
         print_json({"items": found, "errors": errors})
     elif found:
         open_screen().table(("TASK", "STATE", "WHY"), [_row(task) for task in found])
+    _end(failures)
+
+
+def _end(failures: Sequence[tuple[str, Failure]]) -> None:
+    """Say what went wrong, if anything did, and end with its exit code."""
     for _, failure in failures:
         failure.show()
     if failures:
@@ -64,8 +156,50 @@ def _each(
     return found, failures
 
 
-def _row(task: dict[str, Any]) -> tuple[Any, ...]:
-    is_stopping = task["state"] == "running"
+def _row(task: Mapping[str, Any]) -> tuple[Cell, ...]:
+    is_stopping = task["state"] == "running" and task["cancel_requested_at"] is not None
     state = "stopping" if is_stopping else task["state"]
-    why = "its agent is asked to stop" if is_stopping else task["reason"]
+    why = "its agent is asked to stop" if is_stopping else task["explanation"] or task["reason"]
     return cell(task["id"]), cell(state, STATE_STYLES.get(task["state"], "")), cell(why)
+
+
+def _replayed_row(found: Mapping[str, Any]) -> tuple[Cell, ...]:
+    return (
+        cell(found["replayed"]),
+        cell(found["delivery"]),
+        cell(found["state"], STATE_STYLES.get(found["state"], "")),
+        cell(found["reason"]),
+        cell(" ".join(found["tasks"])),
+    )
+
+
+def _print_foreseen(found: Sequence[Mapping[str, Any]]) -> None:
+    screen = open_screen()
+    for each in found:
+        screen.section(
+            (cell(each["replayed"]), cell(f"would be {each['state']}: {each['reason']}"))
+        )
+        meets = {meeting["rule"]: meeting for meeting in each["meets"]}
+        rows = [_verdict_row(verdict, meets.get(verdict["rule"])) for verdict in each["verdicts"]]
+        if rows:
+            screen.table(("RULE", "MATCHES", "WHY", "MEETS", "KEY"), rows)
+        if not each["has_room"]:
+            click.echo("the queue is full: it would be refused now", err=True)
+
+
+def _verdict_row(verdict: Mapping[str, Any], meets: Mapping[str, Any] | None) -> tuple[Cell, ...]:
+    return (
+        cell(verdict["rule"]),
+        cell(_ANSWERS[verdict["matched"]]),
+        cell(verdict["reason"]),
+        cell(_met(meets) if meets else None),
+        cell(meets["key"] if meets else None),
+    )
+
+
+def _met(meets: Mapping[str, Any]) -> str:
+    if meets["task"] is not None:
+        return f"task {meets['task']}"
+    if meets["generation"] is None:
+        return f"nothing: it is {meets['reason']}"
+    return f"nothing: a new task, generation {meets['generation']}"

@@ -13,10 +13,14 @@ from covend.services.clock import Clock
 from covend.services.live import Live
 from covend.services.operations import Operations
 from covend.services.readiness import Readiness
-from covend.store.protocol import Deliveries, Effects, Tasks, Upkeep
+from covend.services.replaying import Replaying
+from covend.services.submitting import Submitting
+from covend.store.protocol import Deliveries, Effects, Guards, Tasks, Upkeep
 from covend.telemetry.metrics import Metrics
 from covend.web.api.deliveries import DeliveriesApi
 from covend.web.api.effects import EffectsApi
+from covend.web.api.explaining import Explaining
+from covend.web.api.safeguards import SafeguardsApi
 from covend.web.api.system import SystemApi
 from covend.web.api.tasks import TasksApi
 from covend.web.auth import add_security_headers, guard
@@ -33,9 +37,12 @@ def admin_app(  # noqa: PLR0913 - the one door to the rooms behind it
     deliveries: Deliveries,
     tasks: Tasks,
     effects: Effects,
+    guards: Guards,
     upkeep: Upkeep,
     live: Live,
     operations: Operations,
+    submitting: Submitting,
+    replaying: Replaying,
     metrics: Metrics,
     clock: Clock,
     readiness: Readiness,
@@ -52,10 +59,18 @@ def admin_app(  # noqa: PLR0913 - the one door to the rooms behind it
     app[STREAMS] = Streams()
     app.on_shutdown.append(_end_streams)
     routes = _routes(
-        DeliveriesApi(deliveries),
-        TasksApi(tasks=tasks, live=live, streams=app[STREAMS], operations=operations),
+        DeliveriesApi(deliveries=deliveries, replaying=replaying),
+        TasksApi(
+            tasks=tasks,
+            live=live,
+            streams=app[STREAMS],
+            operations=operations,
+            submitting=submitting,
+            explaining=Explaining(guards=guards, clock=clock),
+        ),
         EffectsApi(effects),
-        SystemApi(upkeep=upkeep, metrics=metrics, clock=clock, readiness=readiness),
+        SafeguardsApi(guards=guards, clock=clock, operations=operations),
+        SystemApi(upkeep=upkeep, guards=guards, metrics=metrics, clock=clock, readiness=readiness),
     )
     for method, path, handler in routes:
         if method == hdrs.METH_GET:
@@ -71,7 +86,11 @@ async def _end_streams(app: web.Application) -> None:
 
 
 def _routes(
-    deliveries: DeliveriesApi, tasks: TasksApi, effects: EffectsApi, system: SystemApi
+    deliveries: DeliveriesApi,
+    tasks: TasksApi,
+    effects: EffectsApi,
+    safeguards: SafeguardsApi,
+    system: SystemApi,
 ) -> tuple[tuple[str, str, Handler], ...]:
     """Every method and path with what answers it; HEAD answers as GET does."""
     get, post = hdrs.METH_GET, hdrs.METH_POST
@@ -80,11 +99,21 @@ def _routes(
         (get, "/metrics", system.metrics),
         (get, f"{API}/deliveries", deliveries.page),
         (get, f"{API}/deliveries/{{id}}", deliveries.one),
+        (post, f"{API}/deliveries/{{id}}/replay", deliveries.replay),
         (get, f"{API}/tasks", tasks.page),
+        (post, f"{API}/tasks", tasks.submit),
         (get, f"{API}/tasks/{{id}}", tasks.one),
         (get, f"{API}/tasks/{{id}}/attempts", tasks.attempts),
         (get, f"{API}/tasks/{{id}}/attempts/{{number}}/log", tasks.log),
         (post, f"{API}/tasks/{{id}}/cancel", tasks.cancel),
+        (post, f"{API}/tasks/{{id}}/retry", tasks.retry),
+        (post, f"{API}/tasks/{{id}}/approve", tasks.approve),
         (get, f"{API}/effects", effects.page),
+        (get, f"{API}/safeguards", safeguards.page),
+        # An id has slashes, as they are or as %2F.
+        (post, f"{API}/safeguards/{{id:.+}}/reset", safeguards.reset),
+        (post, f"{API}/pause", safeguards.pause),
+        (post, f"{API}/resume", safeguards.resume),
+        (post, f"{API}/drain", safeguards.drain),
         (get, f"{API}/stats", system.stats),
     )

@@ -15,8 +15,11 @@ from aiohttp.typedefs import Handler
 from covend.core.errors import (
     ConflictError,
     CovendError,
+    DrainingError,
+    GitHubError,
     NotFoundError,
     NotPermittedError,
+    QueueFullError,
     StoreError,
     UserError,
 )
@@ -29,6 +32,8 @@ _STATUSES: tuple[tuple[type[CovendError], int], ...] = (
     (NotPermittedError, 403),
     (UserError, 400),
     (StoreError, 503),
+    (DrainingError, 503),
+    (GitHubError, 502),
 )
 _CODES = {404: "not_found", 405: "wrong_method", 413: "too_large"}
 log = Log("web.admin")
@@ -78,11 +83,12 @@ def _of_covend(error: CovendError, request: web.Request) -> web.Response:
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return _internal(request)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        log.error("the store did not answer", path=request.path, code=error.code, error=str(error))
+        log.error("nothing was done", path=request.path, code=error.code, error=str(error))
+        is_told = isinstance(error, QueueFullError | DrainingError)
         return problem(
             status,
             error.code,
-            "The store cannot answer now.",
+            str(error) if is_told else "The store cannot answer now.",
             headers={hdrs.RETRY_AFTER: str(RETRY_AFTER_S)},
         )
     return problem(status, error.code, str(error), details=error.details)

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 from aiohttp import web
 
+from covend.core.ending import Ending, Result
 from covend.core.model import (
     Claim,
     ClaimToken,
@@ -18,22 +19,28 @@ from covend.core.model import (
     EffectDraft,
     EffectId,
     EffectKind,
-    Ending,
-    Result,
     TaskId,
     Usage,
 )
+from covend.core.rules.routing import prepare
+from covend.core.safeguards.shapes import Terms
 from covend.core.settings import Secret
 from covend.core.states import Outcome, TaskState
+from covend.edges.github.client import GitHubClient
+from covend.edges.github.errors import NotFound
 from covend.services.clock import Clock
+from covend.services.intake import Intake
 from covend.services.live import Live
 from covend.services.operations import Operations
 from covend.services.readiness import Readiness
+from covend.services.replaying import Replaying
 from covend.services.settling import Publishing, Settlements
+from covend.services.submitting import Submitting
 from covend.services.wakeups import Wakeups
 from covend.store.deliveries import StoredDeliveries
 from covend.store.effects import StoredEffects
-from covend.store.protocol import Deliveries, Settlement, Upkeep
+from covend.store.guards import StoredGuards
+from covend.store.protocol import Deliveries, Guards, Settlement, Upkeep
 from covend.store.sqlite.connection import SqliteConnection
 from covend.store.tasks import StoredTasks
 from covend.store.upkeep import StoredUpkeep
@@ -44,6 +51,7 @@ from tests.store.arrivals import NOW, POLICY, arrival, draft, task_id
 from tests.web.door import listening
 
 TOKEN = "the-operators-token"
+TERMS = Terms(concurrency=100)
 CONFIGURED_HOST = "covend.internal"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -53,6 +61,29 @@ class StandingClock(Clock):
 
     def now(self) -> int:
         return NOW + 60_000
+
+
+class OneRule:
+    """Routes by the rule of `POLICY` alone."""
+
+    def __init__(self) -> None:
+        self.route = prepare((POLICY.rule,), {POLICY.rule.name: POLICY}, (), ()).route
+
+    def rules(self) -> tuple[str, ...]:
+        return (POLICY.rule.name,)
+
+
+class _NoGitHub:
+    """A GitHub that knows no repository, and a covend that is no App."""
+
+    app_id = None
+
+    @property
+    def auth(self) -> _NoGitHub:
+        return self
+
+    async def installation_of(self, repository: str) -> None:
+        raise NotFound(f"get_installation: 404 {repository}", status=404)
 
 
 @dataclass(frozen=True)
@@ -78,12 +109,15 @@ class Desk:
     wakeups: Wakeups
     stopped: list[TaskId]
     """The tasks whose attempts were asked to stop, in order."""
+    drains: list[bool]
+    """What the daemon was told of a drain, in order."""
     headers: dict[str, str] = field(default_factory=lambda: dict(BEARER))
 
     def __post_init__(self) -> None:
         self.deliveries = StoredDeliveries(self.connection, queue_max=1000)
         self.tasks = StoredTasks(self.connection)
         self.effects = StoredEffects(self.connection)
+        self.guards = StoredGuards(self.connection)
 
     @property
     def streams(self) -> Streams:
@@ -119,12 +153,12 @@ class Desk:
         accepted = await self.deliveries.accept(arrival(draft(subject=subject), **changes))  # type: ignore[arg-type]
         return accepted.tasks[0]
 
-    async def claim(self) -> Claim:
-        claim = await self.tasks.claim(
-            node="here", token=ClaimToken(task_id()), now=NOW + 1_000, lease_s=90, agents={}
+    async def claim(self, at: int = NOW + 1_000) -> Claim:
+        taken = await self.tasks.claim(
+            node="here", token=ClaimToken(task_id()), now=at, lease_s=90, terms=TERMS
         )
-        assert claim is not None
-        return claim
+        assert taken.claim is not None
+        return taken.claim
 
     async def complete(self, claim: Claim, summary: str = "Fine.") -> None:
         """Settle with a verdict and an effect."""
@@ -156,6 +190,7 @@ async def open_desk(
     metrics_token: bool = False,
     deliveries: Deliveries | None = None,
     upkeep: Upkeep | None = None,
+    guards: Guards | None = None,
 ) -> AsyncIterator[Desk]:
     """Listen, over a store that knows the policy of `draft`."""
     stored = StoredDeliveries(connection, queue_max=1000)
@@ -165,14 +200,26 @@ async def open_desk(
     logs.mkdir()
     tasks, clock, wakeups = StoredTasks(connection), StandingClock(), Wakeups()
     stopped: list[TaskId] = []
+    drains: list[bool] = []
+    safeguards = guards or StoredGuards(connection)
+    intake = Intake(
+        deliveries=deliveries or stored,
+        route=OneRule().route,
+        secrets=(),
+        mention=None,
+        clock=clock,
+        wakeups=wakeups,
+    )
     app = admin_app(
         deliveries=deliveries or stored,
         tasks=tasks,
         effects=StoredEffects(connection),
+        guards=safeguards,
         upkeep=upkeep or StoredUpkeep(connection, folder / "covend.db-wal"),
         live=Live(tasks=tasks, bells=wakeups.followers, logs=logs),
         operations=Operations(
             tasks=tasks,
+            guards=safeguards,
             clock=clock,
             wakeups=wakeups,
             metrics=metrics,
@@ -180,6 +227,25 @@ async def open_desk(
                 clock=clock, publishing=Publishing(is_app=True, key=b"the key of markers")
             ),
             stop_attempt=lambda task, _reason: not stopped.append(task),  # type: ignore[func-returns-value]
+            on_drain=drains.append,
+        ),
+        submitting=Submitting(
+            deliveries=deliveries or stored,
+            tasks=tasks,
+            github=cast("GitHubClient", _NoGitHub()),
+            rulebook=OneRule(),
+            keep=intake.keep,
+            is_open=lambda: readiness.state == "ready",
+            clock=clock,
+            metrics=metrics,
+        ),
+        replaying=Replaying(
+            deliveries=deliveries or stored,
+            rulebook=OneRule(),
+            mention=None,
+            keep=intake.keep,
+            is_open=lambda: readiness.state == "ready",
+            clock=clock,
         ),
         metrics=metrics,
         clock=clock,
@@ -201,4 +267,5 @@ async def open_desk(
             runner=runner,
             wakeups=wakeups,
             stopped=stopped,
+            drains=drains,
         )

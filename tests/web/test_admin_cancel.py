@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from covend.core.model import EffectKind, Ending, Result, TaskId
+from covend.core.ending import Ending, Result
+from covend.core.model import EffectKind, TaskId
 from covend.core.policy import policy_of
 from covend.core.states import Outcome, TaskState
 from covend.services.clock import Clock

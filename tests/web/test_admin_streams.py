@@ -182,24 +182,12 @@ async def test_a_retried_task_is_followed_attempt_by_attempt(desk: Desk) -> None
     task = claim.task.id
     async with following(desk, task, 2) as reader:
         await desk.tasks.settle(claim, again(), NOW)
-        await desk.tasks.settle(await claimed_later(desk), failure(), NOW)
+        await desk.tasks.settle(await desk.claim(at=NOW + 10_000), failure(), NOW)
         (end,) = await reader.rest()
     assert (end.data["attempt"], end.data["outcome"], end.data["state"]) == (2, "failed", "failed")
     async with following(desk, task, 1) as reader:
         (end,) = await reader.rest()
     assert (end.data["attempt"], end.data["outcome"], end.data["attempts"]) == (1, "failed", 2)
-
-
-async def claimed_later(desk: Desk) -> Claim:
-    claim = await desk.tasks.claim(
-        node="here",
-        token="later",  # type: ignore[arg-type]
-        now=NOW + 10_000,
-        lease_s=90,
-        agents={},
-    )
-    assert claim is not None
-    return claim
 
 
 def failure() -> Settlement:

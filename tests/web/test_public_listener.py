@@ -290,7 +290,7 @@ async def test_a_database_that_another_holds_is_answered_with_503_and_keeps_noth
 
 
 async def test_while_it_drains_every_webhook_is_put_off(door: Door) -> None:
-    door.listener.drain()
+    door.listener.drain(True)
     answer = await door.send()
     assert told(answer) == (503, "draining")
     assert "Retry-After" in answer.headers

@@ -1,1 +1,1 @@
-"""The JSON API under /api/v1, one file per noun. It only reads: GET changes nothing."""
+"""The JSON API under /api/v1, one file per noun: GET changes nothing."""

@@ -11,9 +11,11 @@ from aiohttp import web
 
 from covend.core.model import Attempt, Delivery, Effect, Moment, Subject, Task, Usage
 from covend.core.rules.verdicts import ClauseResult, Verdict
+from covend.core.safeguards.shapes import FOREVER, Safeguard
+from covend.core.waiting import explain_safeguard, is_holding, release_command
 from covend.edges.agents.output import Line, Stream
 from covend.services.live import Ended
-from covend.store.protocol import Move
+from covend.store.protocol import Meeting, Move
 
 Shape = dict[str, Any]
 Record = TypeVar("Record")
@@ -35,8 +37,10 @@ def page(
 
 
 def moment(at: Moment | None) -> str | None:
-    """Write a moment with its milliseconds; 0 means that there is none."""
-    if not at:
+    """Write a moment with its milliseconds; 0 means that there is none, and so does one that no
+    clock brings.
+    """
+    if not at or at >= FOREVER:
         return None
     written = (_EPOCH + timedelta(milliseconds=at)).isoformat(timespec="milliseconds")
     return written.replace("+00:00", "Z")
@@ -83,12 +87,24 @@ def _clause(record: ClauseResult) -> Shape:
     }
 
 
-def task(record: Task) -> Shape:
-    """Give a task without its story."""
+def meeting(record: Meeting) -> Shape:
+    """Give what one draft of a delivery would meet."""
+    return {
+        "rule": record.rule,
+        "key": record.key,
+        "reason": record.reason,
+        "task": record.task,
+        "generation": record.generation,
+    }
+
+
+def task(record: Task, explanation: str = "") -> Shape:
+    """Give a task without its story; `explanation` says in words why it waits."""
     return {
         "id": record.id,
         "state": record.state,
         "reason": record.reason,
+        "explanation": explanation or None,
         "not_before": moment(record.not_before_at),
         "rule": record.rule,
         "agent": record.agent,
@@ -97,12 +113,18 @@ def task(record: Task) -> Shape:
         "generation": record.generation,
         "policy": record.policy,
         "trust": record.trust,
+        "approved_by": record.approved_by,
+        "approved_at": moment(record.approved_at),
         "event": record.event,
         "installation_id": record.installation_id,
         "repository_id": record.repository_id,
         "repository": record.repository,
         "subject": _subject(record.subject),
+        "inputs": record.inputs,
         "delivery": record.delivery,
+        "parent": record.parent,
+        "depth": record.depth,
+        "superseded_by": record.superseded_by,
         "attempts": record.attempts,
         "created_at": moment(record.created_at),
         "updated_at": moment(record.updated_at),
@@ -197,7 +219,7 @@ def _usage(record: Usage) -> Shape:
 
 
 def effect(record: Effect) -> Shape:
-    """Give an effect without its request."""
+    """Give an effect without its request; one that answers a command has no task."""
     return {
         "id": record.id,
         "task": record.task,
@@ -210,4 +232,24 @@ def effect(record: Effect) -> Shape:
         "error": record.error,
         "created_at": moment(record.created_at),
         "done_at": moment(record.done_at),
+    }
+
+
+def safeguard(record: Safeguard) -> Shape:
+    """Give a safeguard, with its explanation and the command that lets go what it holds; one that
+    does not hold only counts.
+    """
+    return {
+        "id": record.id,
+        "kind": record.kind,
+        "scope": record.scope,
+        "state": record.state,
+        "holds": is_holding(record),
+        "reason": record.reason,
+        "explanation": explain_safeguard(record),
+        "release": release_command(record) or None,
+        "until": moment(record.until),
+        "values": record.values,
+        "created_at": moment(record.created_at),
+        "updated_at": moment(record.updated_at),
     }

@@ -11,28 +11,44 @@ from functools import partial
 import orjson
 from aiohttp import web
 
-from covend.core.errors import NotFoundError
+from covend.core.errors import NotFoundError, UserError
+from covend.core.sources.submission import read_key, read_submission
 from covend.core.states import TaskState
 from covend.services.live import Ended, Follower, Live, Printed
 from covend.services.operations import Operations
+from covend.services.submitting import Submitting
 from covend.store.protocol import Tasks, TaskStory
 from covend.web.api import shapes
+from covend.web.api.explaining import Explaining
 from covend.web.api.query import ID_CURSOR, Query
-from covend.web.api.wishes import read_reason
+from covend.web.api.wishes import read_object, read_reason, read_wish
 from covend.web.streams import Batch, Frame, Streams, last_event_id
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
 
 
 class TasksApi:
     """`/api/v1/tasks`."""
 
     def __init__(
-        self, *, tasks: Tasks, live: Live, streams: Streams, operations: Operations
+        self,
+        *,
+        tasks: Tasks,
+        live: Live,
+        streams: Streams,
+        operations: Operations,
+        submitting: Submitting,
+        explaining: Explaining,
     ) -> None:
-        """Read from the store and from the logs of attempts; change by `operations`."""
+        """Read from the store and from the logs of attempts; change by `operations`, and take new
+        work by `submitting`.
+        """
         self._tasks = tasks
+        self._explaining = explaining
         self._live = live
         self._streams = streams
         self._operations = operations
+        self._submitting = submitting
 
     async def page(self, request: web.Request) -> web.Response:
         """List."""
@@ -44,7 +60,22 @@ class TasksApi:
             rule=query.text("rule"),
             repository=query.text("repository"),
         )
-        return shapes.page(shapes.task, items, following)
+        return shapes.page(await self._explaining.shaping(items), items, following)
+
+    async def submit(self, request: web.Request) -> web.Response:
+        """Take work in: 202 where it is new, 200 where its `Idempotency-Key` has been used for it.
+
+        Either way it answers with the task.
+        """
+        Query(request)
+        keys = request.headers.getall(IDEMPOTENCY_KEY, [])
+        if len(keys) > 1:
+            raise UserError(f"{IDEMPOTENCY_KEY} may be there once only.", name=IDEMPOTENCY_KEY)
+        key = read_key(keys[0] if keys else None)
+        asked = read_submission(await read_object(request))
+        submitted = await self._submitting.submit(asked, key)
+        shape = await self._explaining.shape(submitted.task)
+        return shapes.answer(shape, status=200 if submitted.is_repeated else 202)
 
     async def one(self, request: web.Request) -> web.Response:
         """Give one with its story."""
@@ -52,7 +83,7 @@ class TasksApi:
         story = await self._story(request)
         return shapes.answer(
             {
-                **shapes.task(story.task),
+                **await self._explaining.shape(story.task),
                 "timeline": [shapes.move(move) for move in story.timeline],
                 "attempts_list": [shapes.attempt(attempt) for attempt in story.attempts],
                 "effects": [shapes.effect(effect) for effect in story.effects],
@@ -84,7 +115,22 @@ class TasksApi:
             request.match_info["id"], await read_reason(request)
         )
         is_done = cancelled.state is TaskState.CANCELLED
-        return shapes.answer(shapes.task(cancelled), status=200 if is_done else 202)
+        shape = await self._explaining.shape(cancelled)
+        return shapes.answer(shape, status=200 if is_done else 202)
+
+    async def retry(self, request: web.Request) -> web.Response:
+        """Queue once more what has failed or was cancelled."""
+        Query(request)
+        reason = await read_reason(request)
+        retried = await self._operations.retry(request.match_info["id"], reason)
+        return shapes.answer(await self._explaining.shape(retried))
+
+    async def approve(self, request: web.Request) -> web.Response:
+        """Say yes to what waits for it."""
+        Query(request)
+        await read_wish(request)
+        approved = await self._operations.approve(request.match_info["id"])
+        return shapes.answer(await self._explaining.shape(approved))
 
     async def _follow(
         self, request: web.Request, task: str, number: str, offset: int
