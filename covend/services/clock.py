@@ -24,6 +24,13 @@ class Clock:
         self._id_at: Moment = -1
         self._id_number = 0
 
+    @property
+    def started_at(self) -> Moment:
+        """Give the moment at which this clock began. How far earlier moments lie back, nobody
+        knows: another clock has told them.
+        """
+        return self._start
+
     def now(self) -> Moment:
         """Give the moment."""
         return self._start + (time.monotonic_ns() - self._started) // 1_000_000

@@ -1,13 +1,15 @@
 """Runs the agent of an attempt whose workspace stands, from its brief to its judged end.
 
-Refuses to run it less confined than its settings say. Cancellation ends the agent and all that it
-started before it goes on; what the agent had cost by then is known.
+Refuses to run it less confined than its settings say, and to let it go on beyond its budget as far
+as its tool tells what it uses. Cancellation ends the agent and all that it started before it goes
+on; what the agent had cost by then is known.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from functools import partial
 from time import monotonic
 
@@ -16,14 +18,22 @@ import anyio.to_thread
 import orjson
 
 from covend.core.contract.brief import brief_of, environment_of
-from covend.core.contract.outcome import judge
+from covend.core.contract.outcome import StopReason
 from covend.core.contract.prompt import render
 from covend.core.contract.result import parse_result
+from covend.core.ending import Ending, Result
 from covend.core.errors import ClaimLostError, InvalidResultError, SandboxError, StoreError
-from covend.core.model import EffectKind, Ending, Mode, Moment, Result
+from covend.core.model import EffectKind, Mode, Moment
 from covend.core.presets import PRESETS
-from covend.core.presets.stream import Reader, Words, takes_prompt_on_stdin
+from covend.core.presets.stream import (
+    Failure,
+    Reader,
+    StreamReport,
+    Words,
+    takes_prompt_on_stdin,
+)
 from covend.core.redact import Redactor
+from covend.core.safeguards.shapes import Spent
 from covend.core.sessions import own_part, previous_result, starts_afresh
 from covend.core.settings import Sandbox
 from covend.edges.agents.gate import without_capabilities
@@ -48,6 +58,7 @@ from covend.telemetry.metrics import Metrics
 
 Step = Callable[[], Coroutine[None, None, object]]
 AFRESH = "the session could not be resumed; the agent starts afresh"
+OVER_BUDGET = "the budget is spent; the agent is asked to end"
 log = Log("attempt")
 
 
@@ -99,6 +110,8 @@ class Executing:
                 attempt.claim, mode=Mode.FRESH, workspace=workspace, resumes=lost
             )
         )
+        if attempt.ran is not None:
+            attempt.before, attempt.ran = attempt.spent().usage, None
         attempt.resumes = None
 
     async def _run(self, attempt: UnderWay, output: OutputLog) -> Ending:
@@ -108,16 +121,21 @@ class Executing:
         reader = PRESETS[settings.preset].reader()
         spec, confined = await self._specify(attempt, attempt.directory)
         tree = await anyio.to_thread.run_sync(self._containment.tree, attempt.name, settings.limits)
-        listener = _Listener(output, reader)
+        is_over = partial(_is_over, attempt, attempt.budget) if attempt.budget else None
+        listener = _Listener(output, reader, is_over)
         agent = Agent(spec, tree, listener.take)
+        companions = (
+            partial(self._note_session, attempt, listener),
+            partial(self._stop_at_budget, agent, listener, output),
+        )
         try:
             run = partial(agent.run, partial(self._note_process, attempt, tree))
-            await _beside(partial(self._note_session, attempt, listener), run)
+            await _beside(companions, run)
         finally:
             self._note_run(attempt, agent, reader)
             with anyio.CancelScope(shield=True):
                 await _undo(confined)
-        return self._judge(attempt, attempt.directory, output.tail)
+        return attempt.judged(tail=output.tail)
 
     def _note_run(self, attempt: UnderWay, agent: Agent, reader: Reader) -> None:
         """Keep how it ended and what it told; count whom it took to end it."""
@@ -127,6 +145,7 @@ class Executing:
         if report is not None:
             report = own_part(report, attempt.policy.agent, attempt.resumes)
         attempt.ran = Ran(exit=agent.exit, report=report)
+        attempt.ran = replace(attempt.ran, result=self._read_result(attempt))
         killed = self._metrics.processes_killed
         was_ended = agent.exit.stopped is not None or agent.exit.exceeded is not None
         if was_ended and agent.exit.signal is not None:
@@ -137,18 +156,15 @@ class Executing:
             killed.labels("SIGKILL").inc(agent.exit.left_behind)
             log.warning("processes outlived their agent", count=agent.exit.left_behind)
 
-    def _judge(self, attempt: UnderWay, directory: Directory, tail: str) -> Ending:
-        """Read the result file, without any secret in it, and say how the attempt ended."""
-        assert attempt.ran is not None
-        agent = attempt.policy.agent
-        result: Result | InvalidResultError | None
+    def _read_result(self, attempt: UnderWay) -> Result | InvalidResultError | None:
+        """Read the result file, without any secret in it; what it cost counts however it ended."""
+        assert attempt.directory is not None
         try:
-            data = read_result(directory.result)
-            redactor = Redactor(self._around.secrets_of(agent))
-            result = parse_result(redactor.json(data)) if data is not None else None
+            data = read_result(attempt.directory.result)
+            redactor = Redactor(self._around.secrets_of(attempt.policy.agent))
+            return parse_result(redactor.json(data)) if data is not None else None
         except InvalidResultError as error:
-            result = error
-        return judge(attempt.ran.exit, result, attempt.ran.report, agent, tail=tail)
+            return error
 
     # --- what it needs ---
 
@@ -240,6 +256,13 @@ class Executing:
         except (ClaimLostError, StoreError) as error:
             log.error("the session is not noted", code=error.code, error=str(error))
 
+    async def _stop_at_budget(self, agent: Agent, listener: _Listener, output: OutputLog) -> None:
+        """Ask the agent to end when it has spent what it may; what there is then is its answer."""
+        await listener.spent.wait()
+        log.warning("an agent has spent its budget")
+        output.write(Stream.MARK, OVER_BUDGET)
+        agent.stop(StopReason.BUDGET)
+
     async def _note_process(self, attempt: UnderWay, tree: Tree, pid: int, ticks: int) -> None:
         started = Started(pid=pid, pid_started=ticks, boot_id=boot_id(), cgroup=tree.cgroup)
         await insist(lambda: self._tasks.note_process(attempt.claim, started))
@@ -251,11 +274,25 @@ def _is_to_start_afresh(attempt: UnderWay) -> bool:
     return ran is not None and not ran.exit.unended and starts_afresh(ran.report, ran.exit)
 
 
-async def _beside(companion: Step, step: Step) -> None:
-    """Take a step, and its companion only as long; what the step raises is raised in no group."""
+def _is_over(attempt: UnderWay, budget: Spent, report: StreamReport) -> bool:
+    """Say whether a tool that goes on has spent what its attempt may, by what it has told so far;
+    one that has ended has an end of its own.
+    """
+    if report.error_code is not Failure.INCOMPLETE:
+        return False
+    used = own_part(report, attempt.policy.agent, attempt.resumes).usage
+    before = attempt.before
+    tokens = (used.input_tokens, used.output_tokens, before.input_tokens, before.output_tokens)
+    usd = (used.cost_usd or 0.0) + (before.cost_usd or 0.0)
+    return usd >= budget.usd or sum(each or 0 for each in tokens) >= budget.tokens
+
+
+async def _beside(companions: Sequence[Step], step: Step) -> None:
+    """Take a step, and its companions only as long; what the step raises is raised in no group."""
     failure: Exception | None = None
     async with anyio.create_task_group() as group:
-        group.start_soon(companion)
+        for companion in companions:
+            group.start_soon(companion)
         try:
             await step()
         except Exception as error:  # noqa: BLE001  raised below
@@ -276,13 +313,19 @@ async def _undo(confined: Confined) -> None:
 
 
 class _Listener:
-    """Keeps what the agent prints, and hears the session when it is first told."""
+    """Keeps what the agent prints; hears the session when it is first told, and when what is told
+    is too much.
+    """
 
-    def __init__(self, output: OutputLog, reader: Reader) -> None:
+    def __init__(
+        self, output: OutputLog, reader: Reader, is_over: Callable[[StreamReport], bool] | None
+    ) -> None:
         self.session: str | None = None
         self.heard = anyio.Event()
+        self.spent = anyio.Event()
         self._output = output
         self._reader = reader
+        self._is_over = is_over
 
     def take(self, stream: Stream, line: str) -> bool:
         """Keep a line, and say whether the tool got on by it."""
@@ -290,7 +333,15 @@ class _Listener:
         if stream is not Stream.OUT:
             return self._reader.report() is None
         got_on = self._reader.feed(line)
-        if self.session is None and (report := self._reader.report()) and report.session:
+        if self.session is None or self._is_over is not None:
+            self._hear(self._reader.report())
+        return got_on
+
+    def _hear(self, report: StreamReport | None) -> None:
+        if report is None:
+            return
+        if self.session is None and report.session:
             self.session = report.session
             self.heard.set()
-        return got_on
+        if self._is_over is not None and self._is_over(report):
+            self.spent.set()

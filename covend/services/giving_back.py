@@ -12,15 +12,16 @@ from dataclasses import replace
 import anyio
 import anyio.to_thread
 
+from covend.core.ending import Ending
 from covend.core.errors import SandboxError, StoreError, TreeNotEmptyError
-from covend.core.model import Attempt, Claim, ClaimToken, Ending, Task
+from covend.core.model import Attempt, Claim, ClaimToken, Mode, Task
 from covend.core.settings import Policy, Sandbox
 from covend.core.states import TaskState
 from covend.edges.agents.leftovers import Leftover
 from covend.edges.agents.sandbox import left_by, remove
 from covend.edges.agents.tree import Containment
 from covend.services.clock import Clock
-from covend.services.settling import Settlements, unplanned
+from covend.services.settling import Settlements, tell, unplanned
 from covend.store.protocol import Settlement, Tasks
 from covend.telemetry.logs import Log
 from covend.telemetry.metrics import Metrics
@@ -66,9 +67,19 @@ class GivingBack:
             log.warning("orphans were ended", count=count)
 
     async def give_back(
-        self, task: Task, token: ClaimToken, attempt: Attempt, ending: Ending
+        self,
+        task: Task,
+        token: ClaimToken,
+        attempt: Attempt,
+        ending: Ending,
+        *,
+        only_if_expired: bool = False,
     ) -> None:
-        """Settle one attempt; raises ClaimLostError where somebody else has done so."""
+        """Settle one attempt; raises ClaimLostError where somebody else has done so, and with
+        `only_if_expired` where its lease has been renewed.
+
+        Beyond `retry.infrastructure` its task ends failed with that reason.
+        """
         now = self._clock.now()
         claim = Claim(
             task=task,
@@ -79,12 +90,21 @@ class GivingBack:
         )
         policy = await self._policy(task)
         await self._remove_container(policy, attempt)
-        await self._tasks.settle(claim, self._settlement(claim, policy, attempt, ending), now)
+        planned = self._settlement(claim, policy, attempt, ending)
+        planned = replace(planned, only_if_expired=only_if_expired)
+        written = await self._tasks.settle(claim, planned, now)
         self._metrics.recovered.labels(attempt.phase).inc()
+        self._tell(task, written)
+
+    def _tell(self, task: Task, written: Settlement) -> None:
+        tell(written, task, self._metrics)
+        if written.target is not TaskState.QUEUED:
+            self._metrics.count_task(task.rule, task.repository or "none", written.target)
+            log.warning("a task is given up", task=task.id, reason=written.reason)
 
     async def _policy(self, task: Task) -> Policy | None:
         try:
-            return await self._tasks.policy_of(task)
+            return (await self._tasks.policy_of(task)).by(task.agent)
         except StoreError:
             raise
         except Exception:
@@ -107,10 +127,13 @@ class GivingBack:
     ) -> Settlement:
         if policy is None:
             return unplanned(log_bytes=attempt.log_bytes)
-        planned = self._settlements.plan(claim, policy, ending, log_bytes=attempt.log_bytes)
-        if planned.target is TaskState.QUEUED:
-            return replace(planned, reason="recovered")
-        return planned
+        return self._settlements.plan(
+            claim,
+            policy,
+            ending,
+            log_bytes=attempt.log_bytes,
+            was_resumed=attempt.mode is Mode.RESUME,
+        )
 
 
 def _leftover(attempt: Attempt) -> Leftover:

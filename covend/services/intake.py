@@ -3,13 +3,16 @@
 Refuses nothing by its own judgement: the signature is judged in `core.intake`, the work in
 `core.rules`, the
 room in the store. What it adds is the order of these, and that the answer leaves after the commit.
+What the commit has made pointless is asked to stop after it: the wish is on disk by then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from covend.core import intake
+from covend.core.contract.outcome import StopReason
 from covend.core.intake import Headers, Refused
 from covend.core.model import Event, TaskId, Via
 from covend.core.rules.verdicts import Routing
@@ -20,7 +23,28 @@ from covend.store.protocol import Accepted, Arrival, Deliveries
 from covend.telemetry.logs import Log
 
 Route = Callable[[Event], Routing]
+StopAttempt = Callable[[TaskId, StopReason], object]
+"""Ask what runs of a task to end now."""
+CountTask = Callable[[str, str, str], object]
+"""Count a task that has ended: its rule, its repository, and how."""
 log = Log("intake")
+
+
+def runs_nothing(_task: TaskId, _reason: StopReason) -> None:
+    """Stop nobody: for a process in which nothing runs."""
+
+
+def counts_nothing(_rule: str, _repository: str, _outcome: str) -> None:
+    """Count nowhere: for a process that shows no metrics."""
+
+
+class _Told(NamedTuple):
+    """What is told of an event when it is kept, without holding on to its payload."""
+
+    name: str
+    repository: str | None
+    is_closing: bool
+    is_command: bool
 
 
 class Intake:
@@ -35,14 +59,22 @@ class Intake:
         mention: str | None,
         clock: Clock,
         wakeups: Wakeups,
+        stop_attempt: StopAttempt = runs_nothing,
+        count_task: CountTask = counts_nothing,
     ) -> None:
-        """Take deliveries signed by any of `secrets`; `mention` is the name that hears commands."""
+        """Take deliveries signed by any of `secrets`; `mention` is the name that hears commands.
+
+        What a delivery overtakes or closes is stopped by `stop_attempt`, which the dispatcher has;
+        what never ran has ended by then, and is counted by `count_task`.
+        """
         self._deliveries = deliveries
         self._route_event = route
         self._secrets = secrets
         self._mention = mention
         self._clock = clock
         self._wakeups = wakeups
+        self._stop_attempt = stop_attempt
+        self._count_task = count_task
 
     async def receive(self, headers: Headers, body: bytes) -> Accepted | Refused:
         """Keep a GitHub webhook; on disk when this returns `Accepted`.
@@ -52,11 +84,20 @@ class Intake:
         read = intake.read(headers, body, self._secrets, self._mention)
         if isinstance(read, Refused):
             return read
-        name, repository = read.event.full_name, read.event.repository
+        told = _told(read.event)
         keeping = self._deliveries.accept(self._route(read))
         del read  # while the disk is waited for, nothing holds the payload
         accepted = await keeping
-        self._tell(name, repository, accepted)
+        self._tell(told, accepted)
+        return accepted
+
+    async def keep(self, arrival: Arrival) -> Accepted:
+        """Keep what did not come by the public listener, and tell whom it concerns; on disk when
+        this returns. Raises as `receive`.
+        """
+        told = _told(arrival.event)
+        accepted = await self._deliveries.accept(arrival)
+        self._tell(told, accepted)
         return accepted
 
     def _route(self, read: intake.Accepted) -> Arrival:
@@ -70,16 +111,41 @@ class Intake:
             task_ids=tuple(TaskId(self._clock.new_id()) for _ in routing.drafts),
         )
 
-    def _tell(self, event: str, repository: str | None, accepted: Accepted) -> None:
-        if accepted.tasks and not accepted.duplicate:
-            self._wakeups.received.wake()
-            self._wakeups.queued.wake()
+    def _tell(self, told: _Told, accepted: Accepted) -> None:
+        if not accepted.duplicate:
+            self._wake(told, accepted)
+        for task in accepted.overtaken:
+            self._stop_attempt(
+                task, StopReason.CANCELLED if told.is_closing else StopReason.SUPERSEDED
+            )
+        for ended in accepted.ended:
+            self._count_task(ended.rule, ended.repository or "none", ended.state)
+            self._wakeups.followers.wake(ended.task)
         log.info(
             "repetition answered" if accepted.duplicate else "delivery kept",
             delivery=accepted.delivery,
-            event=event,
-            repository=repository,
+            event=told.name,
+            repository=told.repository,
             state=accepted.state,
             reason=accepted.reason,
             tasks=accepted.tasks,
+            **({"overtaken": accepted.overtaken} if accepted.overtaken else {}),
         )
+
+    def _wake(self, told: _Told, accepted: Accepted) -> None:
+        if accepted.tasks:
+            self._wakeups.received.wake()
+            self._wakeups.queued.wake()
+        if accepted.leaves_overdue:
+            self._wakeups.overdue.wake()
+        if told.is_command:
+            self._wakeups.commands.wake()
+
+
+def _told(event: Event) -> _Told:
+    return _Told(
+        name=event.full_name,
+        repository=event.repository,
+        is_closing=event.closed_at is not None,
+        is_command=event.command is not None,
+    )

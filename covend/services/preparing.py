@@ -10,8 +10,9 @@ import anyio.to_thread
 
 from covend.core.clone_url import is_own
 from covend.core.contract.brief import marks_of
+from covend.core.ending import Ending
 from covend.core.errors import GitError
-from covend.core.model import EffectKind, Ending, Mode, SubjectType
+from covend.core.model import EffectKind, Mode, SubjectType
 from covend.core.sessions import Session, may_resume
 from covend.core.settings import Checkout, Sandbox, Secret
 from covend.core.states import Outcome
@@ -35,6 +36,12 @@ READ_CONTENTS = {"contents": "read"}
 KEPT = frozenset({Outcome.FAILED, Outcome.TIMED_OUT, Outcome.IDLE_TIMED_OUT})
 """Outcomes after which somebody will want to look at the workspace."""
 log = Log("attempt")
+
+
+class AddressRefusedError(GitError):
+    """The forge names an address that is not its own: nothing is fetched from there."""
+
+    code = "address_refused"
 
 
 class Preparing:
@@ -96,8 +103,13 @@ class Preparing:
             log.exception("an attempt could not be cleared away")
 
     async def _place(self, attempt: UnderWay) -> str:
-        """Say in which directory to work: a session goes on only in the one where it began."""
+        """Say in which directory to work: a session goes on only in the one where it began, and
+        none where that has failed before.
+        """
         task, now = attempt.claim.task, self._clock.now()
+        if task.is_afresh:
+            await self._begins(attempt)
+            return attempt.name
         session = attempt.previous = await insist(lambda: self._tasks.last_session(task, now))
         if (
             session is not None
@@ -130,7 +142,7 @@ class Preparing:
         live = await get_repository(self._github, task.installation_id, task.repository)
         if not is_own(live.clone_url, self._around.api_url):
             message = f"{live.clone_url} is not an address of the forge at {self._around.api_url}"
-            raise GitError(message)
+            raise AddressRefusedError(message)
         token = await self._github.auth.token_for(
             task.installation_id, task.repository, READ_CONTENTS
         )

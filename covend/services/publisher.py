@@ -137,9 +137,11 @@ class Publisher:
             self._swept_at = now
 
     async def _attend(self, effect: Effect) -> None:
-        with about(task=effect.task, effect=effect.id, kind=effect.kind):
+        # What answers a command belongs to no task.
+        of_task = {} if effect.task is None else {"task": effect.task}
+        with about(**of_task, effect=effect.id, kind=effect.kind):
             if effect.sent_at is not None and effect.state is EffectState.UNKNOWN:
-                await self._look_up(effect, effect.sent_at)
+                await self._look_up(effect, max(effect.sent_at, self._clock.started_at))
             else:
                 await self._send(effect)
 
@@ -168,7 +170,7 @@ class Publisher:
 
     async def _look_up(self, effect: Effect, sent_at: Moment) -> None:
         """Look for what may have been written; absent twice, the second time late enough, means it
-        was not.
+        was not. `sent_at` is no earlier than this covend: the clock may have been set between two.
         """
         try:
             found = await SURFACES[effect.kind].look_up(self._github, effect)

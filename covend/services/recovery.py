@@ -6,6 +6,8 @@ Refuses to claim or send anything itself: what was being sent is only doubted.
 
 from __future__ import annotations
 
+from covend.core.errors import StoreError
+from covend.core.model import Attempt, ClaimToken, Task
 from covend.edges.workspace.keeping import Workspaces
 from covend.services.clock import Clock
 from covend.services.endings import lost
@@ -45,8 +47,19 @@ class Recovery:
         await self._giving_back.end([attempt for _, _, attempt in running])
         await self._workspaces.clean_up()
         for task, token, attempt in running:
-            await self._giving_back.give_back(task, token, attempt, LOST)
+            await self._give_back(task, token, attempt)
         now = self._clock.now()
         doubted = await self._effects.doubt_all_sending(now + FIRST_LOOK_MS)
         if running or doubted:
             log.warning("recovered", tasks=len(running), effects_in_doubt=doubted)
+
+    async def _give_back(self, task: Task, token: ClaimToken, attempt: Attempt) -> None:
+        """Give one back; what covend itself fails at keeps covend from no start: it is tried again
+        when its lease is over.
+        """
+        try:
+            await self._giving_back.give_back(task, token, attempt, LOST)
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("not given back: a fault of covend", task=task.id)

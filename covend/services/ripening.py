@@ -1,52 +1,75 @@
-"""Out of `received`: look up what the payload lacked, judge the rule once more, and queue or
-refuse.
+"""Out of `received`: look up what the payload lacked, judge the rule once more, and queue, hold for
+an approval, or refuse.
 
-Whoever may not be let in is refused, and so is whoever cannot be asked about: a permission that
-GitHub does
-not tell is no permission. What merely cannot be looked up now waits, and the task says so.
+What merely cannot be looked up now, and a head whose checks are not all in, waits, and the task
+says so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import anyio
-from msgspec.structs import replace
 
-from covend.core import intake
+from covend.core.effects.acknowledge import Reaction, acknowledge_task
 from covend.core.errors import GitHubError, StoreError
-from covend.core.intake import Refused as Unreadable
-from covend.core.model import Event, Moment, Need, Subject, Task
-from covend.core.rules.routing import judge_again
-from covend.core.rules.verdicts import Known
+from covend.core.model import EffectDraft, EffectId, Moment, Need, Subject, Task, Trust
+from covend.core.rules import checks
+from covend.core.rules.admission import trust_of
+from covend.core.rules.checks import HeadChecks, Stand
+from covend.core.rules.routing import judge_again, needs_of
+from covend.core.rules.verdicts import Verdict
+from covend.core.settings import Policy, Rule
 from covend.core.states import TaskState
-from covend.edges.github.client import GitHubClient
 from covend.edges.github.errors import NotFound, RateLimited
-from covend.edges.github.permissions import permission_of
-from covend.edges.github.pulls import PullHead, changed_paths, get_pull
 from covend.services.clock import Clock
+from covend.services.looking_up import LOOK_UPS, Asked, Learnt, LookUps, Refusal
 from covend.services.side_by_side import SideBySide
 from covend.services.wakeups import Wakeups
-from covend.store.protocol import Deliveries, Tasks
+from covend.store.protocol import Tasks
 from covend.telemetry.logs import Log, about
+from covend.telemetry.metrics import Metrics
 
 AT_ONCE = 8
 LOOK_EVERY_S = 15.0
 STORE_WAIT_S = 1.0
 WAIT_MIN_MS = 5_000
 WAIT_MAX_MS = 300_000
+CHECKS_WAIT_MIN_MS = 30_000
 GIVE_UP_MS = 24 * 3_600_000
+STANDSTILL_MS = 2 * 3_600_000
+"""What nobody has looked at for so long is not given up by one look: covend may just be back."""
+NAMED_MAX = 10
+"""How many checks a sentence names."""
+
 FAULT = "fault"
+CHECKS_PENDING = "checks_pending"
+APPROVAL_ALONE = frozenset({Need.APPROVAL})
+
+PolicyOf = Callable[[str, Trust], Policy | None]
+"""Gives the policy in force for a rule and a trust; None where there is no such rule any more."""
+
 log = Log("ripening")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """Why a task is not to be queued: a stable reason, and a sentence."""
+class Ripe:
+    """A task that is wanted: what it is about, and trust and policy where they have changed."""
 
-    reason: str
-    message: str
+    subject: Subject
+    trust: Trust | None = None
+    policy: Policy | None = None
+    is_held: bool = False
+    """Whether only an approval is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotYet:
+    """Checks of the head that are not in."""
+
+    names: tuple[str, ...]
 
 
 class Ripening:
@@ -56,19 +79,21 @@ class Ripening:
         self,
         *,
         tasks: Tasks,
-        deliveries: Deliveries,
-        github: GitHubClient,
+        look_ups: LookUps,
         clock: Clock,
         wakeups: Wakeups,
-        mention: str | None,
+        policy_of: PolicyOf,
+        key: bytes,
+        metrics: Metrics,
     ) -> None:
-        """Look up through `github`."""
+        """Let `look_ups` find out what is missing; `key` signs what acknowledges a command."""
         self._tasks = tasks
-        self._deliveries = deliveries
-        self._github = github
+        self._look_ups = look_ups
         self._clock = clock
         self._wakeups = wakeups
-        self._mention = mention
+        self._policy_of = policy_of
+        self._key = key
+        self._metrics = metrics
 
     async def run(self) -> None:
         """Ripen until cancelled."""
@@ -102,87 +127,123 @@ class Ripening:
                 return
             if isinstance(found, Refusal):
                 await self._refuse(task, found)
-            elif await self._tasks.ripen(task.id, found, self._clock.now()):
-                log.info("ripe", head_sha=found.head_sha)
-                self._wakeups.queued.wake()
+            elif isinstance(found, NotYet):
+                await self._wait_for_checks(task, found)
+            elif found.is_held:
+                await self._hold(task, found)
+            else:
+                await self._ripen(task, found)
 
-    async def _judge(self, task: Task) -> Subject | Refusal:
-        """Give the subject as it is now, or why the task is not wanted."""
-        if not task.needs:
-            return task.subject
-        event = await self._event_of(task)
+    async def _judge(self, task: Task) -> Ripe | NotYet | Refusal:
+        """Say what becomes of the task, by all that can be known of it now."""
+        if task.needs <= APPROVAL_ALONE:
+            return Ripe(subject=task.subject, is_held=bool(task.needs))
+        event = await self._look_ups.event_of(task)
         if event is None:
             return Refusal(reason="delivery_gone", message="its delivery cannot be read any more")
-        pull = await self._pull_of(task) if Need.HEAD in task.needs else None
-        if pull is not None and pull.state == "closed":
-            return Refusal(reason="closed", message=f"pull request #{pull.number} is closed")
-        known = await self._look_up(task, event, pull)
-        if isinstance(known, Refusal):
-            return known
         policy = await self._tasks.policy_of(task)
-        verdict = judge_again(policy.rule, event, known)
+        is_by_permission = policy.rule.allow is not None or task.command is not None
+        asked = Asked(task=task, event=event, is_by_permission=is_by_permission)
+        found = await self._admit(asked, policy)
+        if isinstance(found, Ripe) and Need.CHECKS in task.needs:
+            stand = await self._look_ups.checks_of(task)
+            return _judge_checks(stand, task.event) or found
+        return found
+
+    async def _admit(self, asked: Asked, policy: Policy) -> Ripe | Refusal:
+        """Say whether the rule still wants it, and how it is to be done then."""
+        task = asked.task
+        considered = await self._consider(asked, policy.rule)
+        if isinstance(considered, Refusal):
+            return considered
+        learnt, verdict = considered
         if verdict.matched is not True:
             return Refusal(reason=verdict.reason, message=f"{verdict.reason} does not hold")
-        return _completed(task.subject, pull)
-
-    async def _look_up(self, task: Task, event: Event, pull: PullHead | None) -> Known | Refusal:
-        known = _known_of(pull, task.repository) if pull is not None else Known()
-        if Need.PERMISSION in task.needs:
-            permission = await self._permission(task, event)
-            if isinstance(permission, Refusal):
-                return permission
-            known = replace(known, permission=permission)
-        if Need.PATHS in task.needs:
-            if task.subject.number is None:
-                message = (
-                    "the changed paths of a commit cannot be looked up yet, only a pull request's"
-                )
-                return Refusal(reason="paths_unknown", message=message)
-            known = replace(known, paths=await self._paths(task))
-        return known
-
-    async def _permission(self, task: Task, event: Event) -> str | Refusal:
-        """Ask for the live permission of whoever asks for the work; any doubt refuses."""
-        actor = task.command.actor if task.command else event.sender
-        if not actor or not task.repository:
-            return Refusal(reason="allow", message="nobody is known who asks for this")
-        try:
-            return await permission_of(self._github, task.installation_id, task.repository, actor)
-        except GitHubError as error:
-            message = f"the permission of {actor} cannot be looked up: {error}"
-            return Refusal(reason="permission_unknown", message=message)
-
-    async def _paths(self, task: Task) -> tuple[str, ...]:
-        if task.repository is None or task.subject.number is None:
-            return ()
-        return await changed_paths(
-            self._github, task.installation_id, task.repository, task.subject.number
+        trust = trust_of(asked.event, learnt.known)
+        chosen = self._choose(task, policy.rule, trust)
+        if isinstance(chosen, Refusal):
+            return chosen
+        return Ripe(
+            subject=learnt.complete(task.subject),
+            trust=None if trust is task.trust else trust,
+            policy=chosen,
+            is_held=Need.APPROVAL in needs_of(verdict) and task.approved_at is None,
         )
 
-    async def _pull_of(self, task: Task) -> PullHead | None:
-        if task.repository is None or task.subject.number is None:
-            return None
-        return await get_pull(
-            self._github, task.installation_id, task.repository, task.subject.number
-        )
+    async def _consider(self, asked: Asked, rule: Rule) -> tuple[Learnt, Verdict] | Refusal:
+        """Look up, and let the rule judge by it; what only that shows to be needed comes after."""
+        learnt, needs, looked_up = Learnt(), asked.task.needs & LOOK_UPS, frozenset[Need]()
+        while True:
+            found = await self._look_ups.learn(asked, needs, learnt)
+            if isinstance(found, Refusal):
+                return found
+            learnt, looked_up = found, looked_up | needs
+            verdict = judge_again(rule, asked.event, learnt.known)
+            needs = (needs_of(verdict) & LOOK_UPS) - looked_up
+            if verdict.matched is not None or not needs:
+                return learnt, verdict
 
-    async def _event_of(self, task: Task) -> Event | None:
-        """Read the stored delivery again, as it was read when it came."""
-        stored = await self._deliveries.find(task.delivery) if task.delivery else None
-        if stored is None:
+    def _choose(self, task: Task, rule: Rule, trust: Trust) -> Policy | Refusal | None:
+        """Give the policy for the trust as it is known by now; None where it is the task's own.
+
+        Only the rules in force know it: where they are others by now, and it matters, the work has
+        to be asked for again.
+        """
+        if trust is task.trust or not any(_binds(rule, each) for each in (trust, task.trust)):
             return None
-        read = intake.reopen(stored.headers, stored.body, self._mention)
-        return None if isinstance(read, Unreadable) else read.event
+        routed, wanted = (self._policy_of(task.rule, each) for each in (task.trust, trust))
+        if routed is None or wanted is None or routed.sha256 != task.policy:
+            message = (
+                f"the rule has changed since, so how it treats {trust} is not known: ask again"
+            )
+            return Refusal(reason="rule_changed", message=message)
+        return None if wanted.sha256 == task.policy else wanted
+
+    async def _ripen(self, task: Task, ripe: Ripe) -> None:
+        now, subject = self._clock.now(), ripe.subject
+        if await self._tasks.ripen(task.id, subject, now, trust=ripe.trust, policy=ripe.policy):
+            log.info("ripe", head_sha=subject.head_sha, trust=ripe.trust or task.trust)
+            self._wakeups.queued.wake()
+
+    async def _hold(self, task: Task, ripe: Ripe) -> None:
+        now, subject = self._clock.now(), ripe.subject
+        if await self._tasks.hold(task.id, subject, now, trust=ripe.trust, policy=ripe.policy):
+            log.info("held for approval", trust=ripe.trust or task.trust)
+
+    async def _wait_for_checks(self, task: Task, found: NotYet) -> None:
+        """Look again soon at first, then less often; after a day give up."""
+        now, names = self._clock.now(), _listed(found.names)
+        waited = now - task.created_at
+        if _has_waited_long(task, now):
+            message = f"after a day these checks are not in: {names}"
+            await self._refuse(task, Refusal(reason=CHECKS_PENDING, message=message))
+            return
+        until = now + min(WAIT_MAX_MS, max(CHECKS_WAIT_MIN_MS, waited))
+        log.info("checks are pending", checks=names, until=until)
+        await self._tasks.postpone(
+            task.id, reason=CHECKS_PENDING, until=until, now=now, seen_at=task.updated_at
+        )
 
     async def _refuse(self, task: Task, refusal: Refusal) -> None:
         reason, message = refusal.reason, refusal.message
-        if await self._tasks.refuse(task.id, reason=reason, message=message, now=self._clock.now()):
+        effects = self._named(acknowledge_task(task, Reaction.REFUSED, key=self._key))
+        now = self._clock.now()
+        if await self._tasks.refuse(
+            task.id, reason=reason, message=message, now=now, effects=effects
+        ):
             log.info("refused", reason=reason, why=message)
+            self._metrics.count_task(task.rule, task.repository or "none", TaskState.IGNORED)
+            self._wakeups.followers.wake(task.id)
+            if effects:
+                self._wakeups.effects.wake()
+
+    def _named(self, drafts: Sequence[EffectDraft]) -> list[tuple[EffectId, EffectDraft]]:
+        return [(EffectId(self._clock.new_id()), draft) for draft in drafts]
 
     async def _postpone(self, task: Task, error: GitHubError) -> None:
         """Wait for about as long as the task has waited already; after a day give up."""
         now = self._clock.now()
-        if now - task.created_at > GIVE_UP_MS:
+        if _has_waited_long(task, now):
             await self._refuse(task, Refusal(reason="look_up_failed", message=str(error)))
             return
         until = error.retry_at if isinstance(error, RateLimited) else _later(task, now)
@@ -204,30 +265,33 @@ class Ripening:
         return LOOK_EVERY_S if due is None else min(LOOK_EVERY_S, max(0.01, (due - now) / 1000))
 
 
+def _has_waited_long(task: Task, now: Moment) -> bool:
+    """Say whether it was looked at for a day; a covend that did not run has looked at nothing."""
+    return now - task.created_at > GIVE_UP_MS and now - task.updated_at < STANDSTILL_MS
+
+
 def _later(task: Task, now: Moment) -> Moment:
     return now + min(WAIT_MAX_MS, max(WAIT_MIN_MS, now - task.created_at))
 
 
-def _known_of(pull: PullHead, repository: str | None) -> Known:
-    return Known(
-        head_sha=pull.head_sha,
-        base_sha=pull.base_sha,
-        head_ref=pull.head_ref,
-        base_ref=pull.base_ref,
-        draft=pull.draft,
-        fork=pull.head_repository != repository,
-    )
+def _judge_checks(found: HeadChecks, name: str) -> NotYet | Refusal | None:
+    """Say why not yet, or not at all; None where all checks stand as the event's name says."""
+    if found.stand is Stand.PENDING:
+        return NotYet(names=found.names)
+    has_passed = found.stand is Stand.PASSED
+    if name == (checks.PASSED if has_passed else checks.FAILED):
+        return None
+    verb = "passed" if has_passed else "failed"
+    message = f"{name} does not hold: these have {verb}: {_listed(found.names)}"
+    return Refusal(reason=f"checks_{verb}", message=message)
 
 
-def _completed(subject: Subject, pull: PullHead | None) -> Subject:
-    """Fill in what the payload lacked."""
-    if pull is None:
-        return subject
-    return replace(
-        subject,
-        head_sha=pull.head_sha,
-        base_sha=pull.base_sha,
-        head_ref=pull.head_ref,
-        base_ref=pull.base_ref,
-        head_repository=pull.head_repository,
-    )
+def _binds(rule: Rule, trust: Trust) -> bool:
+    """Say whether the rule works otherwise for that trust."""
+    terms = rule.trust.get(trust)
+    return terms is not None and (terms.agent, terms.sandbox, terms.budgets) != (None, None, None)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    shown = ", ".join(names[:NAMED_MAX]) or "none is known"
+    return f"{shown} and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else shown

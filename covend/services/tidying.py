@@ -1,4 +1,5 @@
-"""Holds kept workspaces and mirrors to their age and their share of the disk, round by round.
+"""Holds kept workspaces and mirrors to their age and their share of the disk, and safeguards to
+those that have something to say, round by round.
 
 Refuses to end by an error: what could not be removed in this round is left to the next.
 """
@@ -8,6 +9,8 @@ from __future__ import annotations
 import anyio
 
 from covend.edges.workspace.keeping import Workspaces
+from covend.services.clock import Clock
+from covend.store.protocol import Guards
 from covend.telemetry.logs import Log
 
 EVERY_S = 600.0
@@ -17,11 +20,21 @@ log = Log("tidying")
 class Tidying:
     """Tidies at start and from then on every `EVERY_S`."""
 
-    def __init__(self, *, workspaces: Workspaces, age_s: float, budget_bytes: int) -> None:
+    def __init__(
+        self,
+        *,
+        workspaces: Workspaces,
+        guards: Guards,
+        clock: Clock,
+        age_s: float,
+        budget_bytes: int,
+    ) -> None:
         """Keep failed workspaces for `age_s`, and them and the mirrors within `budget_bytes`."""
         assert age_s > 0
         assert budget_bytes >= 0
         self._workspaces = workspaces
+        self._guards = guards
+        self._clock = clock
         self._age_s = age_s
         self._budget_bytes = budget_bytes
 
@@ -33,6 +46,10 @@ class Tidying:
 
     async def tidy(self) -> None:
         """Tidy once."""
+        await self._tidy_workspaces()
+        await self._tidy_guards()
+
+    async def _tidy_workspaces(self) -> None:
         try:
             done = await self._workspaces.tidy(age_s=self._age_s, budget_bytes=self._budget_bytes)
         except Exception:
@@ -45,3 +62,12 @@ class Tidying:
                 mirrors=done.mirrors_count,
                 left_bytes=done.left_bytes,
             )
+
+    async def _tidy_guards(self) -> None:
+        try:
+            count = await self._guards.tidy(self._clock.now())
+        except Exception:
+            log.exception("the safeguards could not be tidied; the next round tries again")
+            return
+        if count:
+            log.info("safeguards tidied", count=count)

@@ -63,4 +63,6 @@ class Wakeups:
         self.queued = Wakeup()
         self.received = Wakeup()
         self.effects = Wakeup()
+        self.commands = Wakeup()
+        self.overdue = Wakeup()
         self.followers = Bells()

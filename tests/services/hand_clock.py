@@ -14,7 +14,7 @@ class HandClock(Clock):
 
     def __init__(self, at: int = NOON) -> None:
         super().__init__()
-        self.at = at
+        self.at = self._start = at
 
     def now(self) -> int:
         return self.at

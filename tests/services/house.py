@@ -12,29 +12,21 @@ from uuid import uuid4
 
 import anyio
 
+from covend.core.bounds import Retry
 from covend.core.effects.diff import ChangedFile
 from covend.core.effects.plan import plan_end, plan_start
+from covend.core.ending import Ending, Result
 from covend.core.intake import Refused, fold
-from covend.core.model import (
-    Claim,
-    ClaimToken,
-    Effect,
-    EffectId,
-    EffectKind,
-    Ending,
-    Result,
-    Task,
-    TaskId,
-)
+from covend.core.model import Claim, ClaimToken, Effect, EffectId, EffectKind, Task, TaskId
 from covend.core.policy import policy_of
-from covend.core.settings import Agent, Checkout, Retry, Rule
+from covend.core.settings import Agent, Checkout, Rule
 from covend.core.states import EffectState, Outcome, TaskState
 from covend.demo import payloads
 from covend.demo.records import Account, PullRequest
 from covend.services.side_by_side import SideBySide
 from covend.services.stopping import Stop
 from covend.services.wakeups import Wakeup
-from covend.store.protocol import Accepted, Settlement, TaskStory
+from covend.store.protocol import Accepted, Settlement, Taken, TaskStory
 from tests.services.rooms import LEASE_S, WEBHOOK_SECRET, Rooms
 
 AT_ONCE = 8
@@ -143,17 +135,21 @@ class House(Rooms):
         await self.queued(**scene)
         return await self.claim()
 
-    async def claim(self) -> Claim:
-        """Take the next task."""
-        taken = await self.tasks.claim(
+    async def look(self) -> Taken:
+        """Look for the next task, as a free slot does."""
+        return await self.tasks.claim(
             node="here",
             token=ClaimToken(self.clock.new_id()),
             now=self.clock.now(),
             lease_s=LEASE_S,
-            agents={},
+            terms=self.terms,
         )
-        assert taken is not None, "there is nothing to claim"
-        return taken
+
+    async def claim(self) -> Claim:
+        """Take the next task."""
+        taken = await self.look()
+        assert taken.claim is not None, "there is nothing to claim"
+        return taken.claim
 
     async def run(self, claim: Claim, stop: Stop | None = None) -> TaskStory:
         """Let a claimed task's attempt run to its end."""

@@ -4,12 +4,15 @@ real store and the stand-in of GitHub; nothing here knows what a test is about.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import aiohttp
 
-from covend.core.rules.routing import prepare
+from covend.core.model import Event, Trust
+from covend.core.rules.routing import Router, prepare
+from covend.core.rules.verdicts import Routing
+from covend.core.safeguards.shapes import Terms
 from covend.core.settings import GitHub, Limits, Policy, Secret
 from covend.demo.github import Hosted, StandInGitHub
 from covend.edges.agents.tree import Containment
@@ -19,16 +22,22 @@ from covend.edges.workspace.keeping import Workspaces
 from covend.services.attempt import Attempts
 from covend.services.dispatcher import Dispatcher, Run
 from covend.services.executing import Executing
+from covend.services.following import Following
 from covend.services.giving_back import GivingBack
 from covend.services.intake import Intake
 from covend.services.known_secrets import Secrets
+from covend.services.leases import Leases
+from covend.services.looking_up import LookUps
 from covend.services.preparing import Preparing
 from covend.services.publisher import Publisher
 from covend.services.recovery import Recovery
+from covend.services.replaying import Replaying
 from covend.services.ripening import Ripening
 from covend.services.settling import Publishing, Settlements
+from covend.services.submitting import Submitting
 from covend.services.surroundings import Surroundings
 from covend.services.wakeups import Wakeups
+from covend.store.connection import FromThread
 from covend.store.deliveries import StoredDeliveries
 from covend.store.effects import StoredEffects
 from covend.store.sqlite.connection import SqliteConnection
@@ -56,8 +65,13 @@ class Rooms:
     wakeups: Wakeups = field(default_factory=Wakeups)
     secrets: Secrets = field(default_factory=lambda: Secrets([WEBHOOK_SECRET]))
     policies: dict[str, Policy] = field(default_factory=dict)
+    policies_by_trust: dict[tuple[str, Trust], Policy] = field(default_factory=dict)
     environ: dict[str, str] = field(default_factory=lambda: {"PATH": PATH})
     """The daemon's own, of which agents are given a part."""
+    terms: Terms = field(default_factory=lambda: Terms(concurrency=1_000))
+    """What claims are bound by, and safeguards learn by."""
+    is_open: bool = True
+    """Whether deliveries are taken in."""
 
     def __post_init__(self) -> None:
         self.tasks = StoredTasks(self.connection)
@@ -65,7 +79,12 @@ class Rooms:
         self.effects = StoredEffects(self.connection)
         self.client = self.new_client()
         self.publishing = Publishing(is_app=True, key=b"the key of markers")
-        self.settlements = Settlements(clock=self.clock, publishing=self.publishing)
+        self.settlements = Settlements(
+            clock=self.clock,
+            publishing=self.publishing,
+            terms=lambda: self.terms,
+            follow=self.following().arrival,
+        )
         self.workspaces = Workspaces(self.folder)
         (self.folder / "logs").mkdir()
 
@@ -101,12 +120,16 @@ class Rooms:
     def ripening(self, tasks: StoredTasks | None = None) -> Ripening:
         return Ripening(
             tasks=tasks or self.tasks,
-            deliveries=self.deliveries,
-            github=self.client,
+            look_ups=LookUps(deliveries=self.deliveries, github=self.client, mention=self.mention),
             clock=self.clock,
             wakeups=self.wakeups,
-            mention=self.mention,
+            policy_of=self.policy_in_force,
+            key=self.publishing.key,
+            metrics=self.metrics,
         )
+
+    def policy_in_force(self, rule: str, trust: Trust) -> Policy | None:
+        return self.policies_by_trust.get((rule, trust)) or self.policies.get(rule)
 
     def attempts(self, tasks: StoredTasks | None = None) -> Attempts:
         surroundings = Surroundings(
@@ -145,6 +168,7 @@ class Rooms:
         *,
         tasks: StoredTasks | None = None,
         concurrency: int = 4,
+        lease_s: float = LEASE_S,
         **agents: int,
     ) -> Dispatcher:
         return Dispatcher(
@@ -154,9 +178,35 @@ class Rooms:
             wakeups=self.wakeups,
             metrics=self.metrics,
             node="here",
-            limits=Limits(concurrency=concurrency, lease_s=LEASE_S),
-            agents=agents,
+            limits=Limits(concurrency=concurrency, lease_s=lease_s),
+            terms=lambda: replace(self.terms, concurrency=concurrency, agents=agents),
         )
+
+    def leases(
+        self,
+        dispatcher: Dispatcher,
+        from_thread: StoredTasks | None = None,
+        *,
+        lease_s: float = LEASE_S,
+    ) -> Leases:
+        return Leases(
+            tasks=self.tasks,
+            from_thread=from_thread or StoredTasks(FromThread(self.connection)),
+            running=dispatcher.running,
+            giving_back=self.giving_back(),
+            clock=self.clock,
+            metrics=self.metrics,
+            lease_s=lease_s,
+        )
+
+    def following(self) -> Following:
+        return Following(route=lambda event: self.router().route(event), clock=self.clock)
+
+    def router(self) -> Router:
+        """The rules adopted so far."""
+        rules = tuple(policy.rule for policy in self.policies.values())
+        own = f"{self.github.state.app.slug}[bot]"
+        return prepare(rules, self.policies, [own], (), policies_by_trust=self.policies_by_trust)
 
     def giving_back(self) -> GivingBack:
         return GivingBack(
@@ -177,17 +227,46 @@ class Rooms:
             workspaces=self.workspaces,
         )
 
-    def intake(self) -> Intake:
-        rules = tuple(policy.rule for policy in self.policies.values())
-        own = f"{self.github.state.app.slug}[bot]"
+    def intake(self, deliveries: StoredDeliveries | None = None) -> Intake:
         return Intake(
-            deliveries=self.deliveries,
-            route=prepare(rules, self.policies, [own], ()).route,
+            deliveries=deliveries or self.deliveries,
+            route=self.router().route,
             secrets=(Secret(WEBHOOK_SECRET),),
             mention=self.mention,
             clock=self.clock,
             wakeups=self.wakeups,
+            count_task=self.metrics.count_task,
         )
+
+    def submitting(
+        self, client: GitHubClient | None = None, deliveries: StoredDeliveries | None = None
+    ) -> Submitting:
+        return Submitting(
+            deliveries=deliveries or self.deliveries,
+            tasks=self.tasks,
+            github=client or self.client,
+            rulebook=self,
+            keep=self.intake(deliveries).keep,
+            is_open=lambda: self.is_open,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+
+    def replaying(self) -> Replaying:
+        return Replaying(
+            deliveries=self.deliveries,
+            rulebook=self,
+            mention=self.mention,
+            keep=self.intake().keep,
+            is_open=lambda: self.is_open,
+            clock=self.clock,
+        )
+
+    def route(self, event: Event) -> Routing:
+        return self.router().route(event)
+
+    def rules(self) -> tuple[str, ...]:
+        return tuple(self.policies)
 
     @property
     def mention(self) -> str:

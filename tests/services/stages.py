@@ -145,6 +145,8 @@ class Stage:
     script: Callable[[Path], str] = lambda _: FOUND
     timeout_s: float = 30.0
     grace_s: float = 1.0
+    supersede: bool = True
+    """Of its rule; without it, only the end looks whether the head has moved."""
 
 
 def lingering(fifo: Path) -> str:
@@ -163,6 +165,7 @@ STAGES = {
     "announcing": Stage(stand=lambda scene: scene.at("announce")),
     "asking a busy store": Stage(stand=lambda scene: scene.at("announce", busy=True)),
     "asking for a token": Stage(stand=lambda scene: scene.at_request("POST", "*/access_tokens")),
+    "looking at the head": Stage(stand=lambda scene: scene.at_request("GET", "*/pulls/7")),
     "fetching": Stage(stand=lambda scene: scene.at_request("GET", _GIT)),
     "checked out": Stage(stand=lambda scene: scene.at("note_phase")),
     "behind the gate": Stage(stand=lambda scene: scene.at("note_process")),
@@ -175,7 +178,9 @@ STAGES = {
         timeout_s=0.5,
         grace_s=WITHIN_S,
     ),
-    "comparing heads": Stage(stand=lambda scene: scene.at_request("GET", "*/pulls/7")),
+    "comparing heads": Stage(
+        stand=lambda scene: scene.at_request("GET", "*/pulls/7"), supersede=False
+    ),
     "settling": Stage(stand=lambda scene: scene.at("settle")),
 }
 
@@ -184,7 +189,8 @@ async def set_up(house: House, stage: Stage, fifo: Fifo, **agent: Any) -> tuple[
     """Claim a task whose attempt will stand at a stage."""
     script = stage.script(fifo.path)
     plain: dict[str, Any] = {"timeout_s": stage.timeout_s, "grace_s": stage.grace_s}
-    await house.adopt(a_rule(checkout=Checkout.HEAD), an_agent(script, **plain | agent))
+    rule = a_rule(checkout=Checkout.HEAD, supersede=stage.supersede)
+    await house.adopt(rule, an_agent(script, **plain | agent))
     claim = await house.claimed()
     scene = Scene(house=house, claim=claim, fifo=fifo, tasks=StandingStore(house))
     return scene, stage.stand(scene)

@@ -8,6 +8,7 @@ its HOME says what it does once in place of answering at once.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -42,17 +43,26 @@ def claude(argv: list[str]) -> None:
     kept.mkdir(parents=True, exist_ok=True)
     (kept / session).touch()
     own = {"session_id": session}
-    message = {
-        "id": "msg_1",
-        "model": "claude-opus-4-8",
-        "usage": {"input_tokens": INPUT_TOKENS, "output_tokens": 1},
-    }
     tokens = {"inputTokens": INPUT_TOKENS, "outputTokens": OUTPUT_TOKENS}
     say(type="system", subtype="init", cwd=str(Path.cwd()), **own)
-    do_as_told(
-        item=lambda: say(type="assistant", message=message, **own),
-        idle=lambda: say(type="system", subtype="status", status="requesting", **own),
-    )
+    try:
+        do_as_told(
+            item=lambda: say(type="assistant", message=message_of(1), **own),
+            idle=lambda: say(type="system", subtype="status", status="requesting", **own),
+            turn=lambda number: say(type="assistant", message=message_of(number), **own),
+        )
+    except KeyboardInterrupt:
+        say(
+            type="result",
+            subtype="error_during_execution",
+            is_error=True,
+            num_turns=1,
+            terminal_reason="aborted_streaming",
+            total_cost_usd=COST_USD,
+            modelUsage={"claude-opus-4-8": tokens},
+            **own,
+        )
+        sys.exit(1)
     say(
         type="result",
         subtype="success",
@@ -63,6 +73,15 @@ def claude(argv: list[str]) -> None:
         modelUsage={"claude-opus-4-8": tokens},
         **own,
     )
+
+
+def message_of(number: int) -> dict[str, object]:
+    return {
+        "id": f"msg_{number}",
+        "model": "claude-opus-4-8",
+        "content": [{"type": "text", "text": f"So far {number}."}],
+        "usage": {"input_tokens": INPUT_TOKENS, "output_tokens": 1},
+    }
 
 
 def say_unknown(session: str) -> None:
@@ -91,9 +110,18 @@ def codex(argv: list[str]) -> None:
     retry = "Reconnecting... waiting for network (Connection failed: error sending request)"
     say(type="thread.started", thread_id=thread)
     say(type="turn.started")
+
+    def turn(number: int) -> None:
+        """Go on with a further turn of the same run."""
+        spent = {"input_tokens": INPUT_TOKENS * number, "output_tokens": OUTPUT_TOKENS * number}
+        say(type="item.completed", item=item)
+        say(type="turn.completed", usage=spent)
+        say(type="turn.started")
+
     do_as_told(
         item=lambda: say(type="item.completed", item=item),
         idle=lambda: say(type="error", message=retry),
+        turn=turn,
     )
     total = {"input_tokens": INPUT_TOKENS * turns, "output_tokens": OUTPUT_TOKENS * turns}
     say(type="turn.completed", usage=total)
@@ -108,7 +136,7 @@ def word_after(word: str, argv: list[str]) -> str | None:
     return argv[argv.index(word) + 1] if word in argv else None
 
 
-def do_as_told(*, item: Told, idle: Told) -> None:
+def do_as_told(*, item: Told, idle: Told, turn: Callable[[int], object]) -> None:
     note = HOME / "next"
     words = note.read_text().split() if note.exists() else []
     note.unlink(missing_ok=True)
@@ -117,6 +145,12 @@ def do_as_told(*, item: Told, idle: Told) -> None:
             item()
             Path(fifo).write_text("started\n")
             signal.pause()
+        case ["turns", count]:
+            for number in range(1, int(count) + 1):
+                turn(number)
+        case ["turning", seconds]:
+            numbers = itertools.count(1)
+            repeat_until(lambda: turn(next(numbers)), float(seconds))
         case ["exit", code]:
             item()
             sys.exit(int(code))

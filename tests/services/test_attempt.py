@@ -11,10 +11,11 @@ from typing import NoReturn
 
 import pytest
 
+from covend.core.bounds import Retry
 from covend.core.contract.outcome import StopReason
 from covend.core.errors import StoreBusyError
 from covend.core.model import Claim, Conclusion, Moment, Phase
-from covend.core.settings import Checkout, Retry
+from covend.core.settings import Checkout
 from covend.core.states import Outcome, TaskState
 from covend.edges import children
 from covend.services.stopping import Stop
@@ -210,11 +211,13 @@ async def test_silence_over_its_time_ends_the_agent(house: House) -> None:
 
 
 async def test_findings_on_a_head_that_has_moved_are_withheld(house: House) -> None:
-    await house.adopt(a_rule(publish=(CHECK, COMMENT, REVIEW)), an_agent(writing(summary="Old.")))
+    rule = a_rule(publish=(CHECK, COMMENT, REVIEW), supersede=False)
+    await house.adopt(rule, an_agent(f"echo 1 >> {house.folder}/ran; {writing(summary='Old.')}"))
     claim = await house.claimed()
     house.till.git.push(7, {"README.md": "Pushed meanwhile.\n"}, "One more")
     story = await house.run(claim)
     await house.publish()
+    assert (house.folder / "ran").exists()
     assert story.task.state is TaskState.SUPERSEDED
     assert story.attempts[0].outcome is Outcome.SUPERSEDED
     assert conclusion(house) == "neutral"
@@ -225,8 +228,9 @@ async def test_findings_on_a_head_that_has_moved_are_withheld(house: House) -> N
 async def test_without_github_the_review_still_names_its_commit(house: House) -> None:
     await house.adopt(a_rule(), an_agent(writing(summary="Fine.")))
     claim = await house.claimed()
-    house.github.faults.add("GET", "*/pulls/7", "error_500")
+    house.github.faults.add("GET", "*/pulls/7", "error_500", 1_000)
     story = await house.run(claim)
+    house.github.faults.clear()
     await house.publish()
     assert story.task.state is TaskState.COMPLETED
     (review,) = house.github.state.reviews
@@ -253,16 +257,6 @@ async def test_a_secret_in_a_plain_summary_is_taken_out(house: House) -> None:
     story = await attempted(house, f"echo 'It is {WEBHOOK_SECRET}.'")
     assert "It is" in (story.task.summary or "")
     assert WEBHOOK_SECRET not in (story.task.summary or "")
-
-
-def claim_of(story: TaskStory) -> Claim:
-    return Claim(
-        task=story.task,
-        attempt=len(story.attempts),
-        token="",  # type: ignore[arg-type]
-        lease_until=0,
-        started_at=0,
-    )
 
 
 @pytest.mark.parametrize("script", ["true", "exit 3", "exec sleep 1000"])
@@ -305,7 +299,8 @@ async def test_a_checkout_that_fails_is_retried(house: House) -> None:
     house.github.faults.add("*", "*/acme/till.git/*", "error_500", 1_000)
     await house.adopt(a_rule(checkout=Checkout.HEAD), an_agent())
     story = await house.attempt()
-    assert (story.task.state, story.attempts[0].error_code) == (TaskState.QUEUED, "git")
+    code = story.attempts[0].error_code
+    assert (story.task.state, code) == (TaskState.QUEUED, "git_unreachable")
 
 
 async def test_a_missing_program_fails_and_names_it(house: House) -> None:

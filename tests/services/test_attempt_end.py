@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from covend.core.bounds import Retry
 from covend.core.contract.outcome import StopReason
 from covend.core.effects.plan import plan_end
+from covend.core.ending import Ending
 from covend.core.errors import NotFoundError
-from covend.core.model import Claim, EffectDraft, Ending, Moment, Task
-from covend.core.settings import Policy, Retry
+from covend.core.model import Claim, EffectDraft, Moment, Task
+from covend.core.settings import Policy
 from covend.core.states import Outcome, TaskState
 from covend.services import attempt, preparing, settling
 from covend.services.stopping import Stop
@@ -30,7 +32,9 @@ def failing(kind: type[Exception] = RuntimeError) -> Callable[..., Any]:
 
 
 async def with_agent(house: House, script: str = "true", **changes: object) -> Claim:
-    await house.adopt(a_rule(publish=(CHECK, COMMENT)), an_agent(script, retry=ONCE, **changes))
+    """Its rule stays with its head, so that only the end looks whether that has moved."""
+    rule = a_rule(publish=(CHECK, COMMENT), supersede=False)
+    await house.adopt(rule, an_agent(script, retry=ONCE, **changes))
     return await house.claimed()
 
 
@@ -47,7 +51,7 @@ async def test_an_old_heads_failure_says_nothing_about_the_new_one(house: House)
 
 
 async def test_what_will_be_tried_again_is_not_compared(house: House) -> None:
-    await house.adopt(a_rule(), an_agent("exit 75"))
+    await house.adopt(a_rule(supersede=False), an_agent("exit 75"))
     claim = await house.claimed()
     house.till.git.push(7, {"README.md": "Pushed meanwhile.\n"}, "One more")
     assert (await house.run(claim)).task.state is TaskState.QUEUED

@@ -12,9 +12,10 @@ from typing import Any
 import anyio
 import pytest
 
+from covend.core.bounds import Retry
 from covend.core.contract.outcome import Exceeded, StopReason
 from covend.core.errors import TreeNotEmptyError
-from covend.core.settings import AgentLimits, Checkout, Retry
+from covend.core.settings import AgentLimits, Checkout
 from covend.core.states import Outcome, TaskState
 from covend.edges.agents.tree import Tree
 from covend.services.stopping import Stop

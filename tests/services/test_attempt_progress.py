@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from covend.core.settings import Retry
+from covend.core.bounds import Retry
 from covend.core.states import Outcome
 from tests.services.house import House, a_rule
 from tests.services.tools import a_tool, install, logged, tell

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from itertools import count
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import anyio
 import anyio.lowlevel
@@ -40,10 +40,10 @@ async def tools(house: House) -> None:
     await install(house)
 
 
-async def adopt(house: House, agent: Agent, name: str = "review") -> None:
+async def adopt(house: House, agent: Agent, name: str = "review", **rule: Any) -> None:
     """Route by this rule alone."""
     house.policies.clear()
-    await house.adopt(a_rule(name=name, on=ON, agent=agent.name, publish=()), agent)
+    await house.adopt(a_rule(name=name, on=ON, agent=agent.name, publish=(), **rule), agent)
 
 
 async def pushed(house: House, number: int = 7) -> Claim:
@@ -199,7 +199,7 @@ async def test_beside_a_session_in_use_another_one_begins_elsewhere(
 
 
 async def test_of_two_that_begin_together_one_goes_on_with_the_session(house: House) -> None:
-    await adopt(house, a_tool())
+    await adopt(house, a_tool(), supersede=False)
     await house.attempt()
     claims = [await pushed(house), await pushed(house)]
     async with anyio.create_task_group() as group:

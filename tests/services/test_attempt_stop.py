@@ -10,9 +10,10 @@ from functools import partial
 import anyio
 import pytest
 
+from covend.core.bounds import Retry
 from covend.core.contract.outcome import StopReason
 from covend.core.model import EffectKind
-from covend.core.settings import Checkout, Retry
+from covend.core.settings import Checkout
 from covend.core.states import Outcome, TaskState
 from covend.demo.github import Fault
 from covend.edges.workspace.spec import Spec
@@ -53,7 +54,9 @@ ENDS = {
     StopReason.INTERRUPTED: End(
         outcome=Outcome.INTERRUPTED, state=TaskState.QUEUED, reason="interrupted", check=None
     ),
-    StopReason.LOST: End(outcome=Outcome.LOST, state=TaskState.QUEUED, reason="lost", check=None),
+    StopReason.LOST: End(
+        outcome=Outcome.LOST, state=TaskState.QUEUED, reason="recovered", check=None
+    ),
 }
 FINISHED = End(
     outcome=Outcome.SUCCEEDED, state=TaskState.COMPLETED, reason="succeeded", check="failure"

@@ -10,14 +10,15 @@ from contextlib import contextmanager
 import anyio
 import pytest
 
+from covend.core.bounds import Retry
 from covend.core.model import Claim
-from covend.core.settings import Retry
 from covend.core.states import EffectState, Outcome, TaskState
 from covend.demo.github import Fault
 from covend.edges.proc import boot_id, start_ticks
 from covend.services.publisher import FIRST_LOOK_MS, SECOND_LOOK_MS
 from covend.store.protocol import Started
 from tests.services.alive import is_alive
+from tests.services.hand_clock import HandClock
 from tests.services.house import CHECK, REVIEW, House, a_rule, an_agent
 
 
@@ -150,3 +151,18 @@ async def test_a_workspace_that_cannot_be_removed_keeps_nobody_from_starting(
         await house.recovery().run()
     assert not await anyio.Path(left).exists()
     assert (await house.story(claim.task.id)).task.state is TaskState.QUEUED
+
+
+async def test_a_clock_that_was_set_forth_shortens_no_wait_between_two_looks(house: House) -> None:
+    """GitHub's replicas may not show it yet, whatever the new clock says of when it was sent."""
+    await house.adopt(a_rule(publish=(REVIEW,)), an_agent())
+    await house.settled()
+    await house.effects.begin((await house.effect()).id, house.clock.now())
+    house.clock = HandClock(house.clock.at + 3_600_000)
+    await house.recovery().run()
+    house.clock.turn(s=FIRST_LOOK_MS / 1000)
+    await house.publish()
+    assert house.posted("/reviews") == []
+    house.clock.turn(s=SECOND_LOOK_MS / 1000)
+    await house.publish()
+    assert len(house.posted("/reviews")) == 1

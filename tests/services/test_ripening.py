@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import anyio
 import pytest
@@ -20,7 +21,7 @@ from covend.demo.records import Account
 from covend.services.side_by_side import SideBySide
 from covend.services.wakeups import Wakeup
 from covend.store.tasks import StoredTasks
-from tests.services.house import AT_ONCE, House, a_rule, an_agent
+from tests.services.house import AT_ONCE, House, a_rule, an_agent, an_ending
 
 STRANGER = Account(login="passing-by", id=77)
 COMMAND = "issue_comment.created"
@@ -159,10 +160,25 @@ async def test_a_limit_of_github_sets_the_moment_of_the_next_look(house: House) 
 async def test_after_a_day_without_github_a_task_is_given_up(house: House) -> None:
     house.github.faults.add("GET", "*/files", Fault.ERROR_500, FOREVER)
     task = await judged(house, on_paths("src/**"))
-    house.clock.turn(s=25 * 3600)
-    await house.ripen()
+    for _ in range(25):
+        assert (await house.story(task.id)).task.state is TaskState.RECEIVED
+        house.clock.turn(s=3600)
+        await house.ripen()
     given_up = (await house.story(task.id)).task
     assert (given_up.state, given_up.reason) == (TaskState.IGNORED, "look_up_failed")
+
+
+async def test_a_covend_that_stood_still_for_a_day_gives_up_nothing_by_its_first_look(
+    house: House,
+) -> None:
+    house.github.faults.add("GET", "*/files", Fault.ERROR_500, 2)
+    task = await judged(house, on_paths("src/**"))
+    house.clock.turn(s=60 * 3600)
+    await house.ripen()
+    assert (await house.story(task.id)).task.state is TaskState.RECEIVED
+    house.clock.turn(s=300)
+    await house.ripen()
+    assert (await house.story(task.id)).task.state is not TaskState.RECEIVED
 
 
 @pytest.mark.parametrize(("change", "reason"), [(hide, "subject_gone"), (close, "closed")])
@@ -176,6 +192,39 @@ async def test_a_subject_that_is_not_open_any_more_refuses(
     await house.ripen()
     refused = (await house.story(task.id)).task
     assert (refused.state, refused.reason) == (TaskState.IGNORED, reason)
+
+
+async def test_what_follows_a_task_is_looked_up_by_what_covend_told_itself(house: House) -> None:
+    await house.adopt(a_rule(), an_agent())
+    parent = await house.task()
+    follow = a_rule(name="follow", on=("task.completed",), when=When(paths=("src/**",)))
+    await house.adopt(follow, an_agent())
+    arrival = house.following().arrival(parent, an_ending(), TaskState.COMPLETED)
+    assert arrival is not None
+    (made,) = (await house.deliveries.accept(arrival)).tasks
+    task = (await house.story(made)).task
+    assert (task.needs, task.parent, task.depth) == (frozenset({Need.PATHS}), parent.id, 1)
+    await house.ripen()
+    assert (await house.story(made)).task.state is TaskState.QUEUED
+
+
+async def test_a_delivery_of_a_source_that_is_gone_refuses(house: House) -> None:
+    await house.adopt(on_paths("src/**"), an_agent())
+    task = await house.task()
+    house.meddle("UPDATE deliveries SET source = 'elsewhere'")
+    await house.ripen()
+    refused = (await house.story(task.id)).task
+    assert (refused.state, refused.reason) == (TaskState.IGNORED, "delivery_gone")
+
+
+async def test_a_task_that_only_waited_for_others_like_it_needs_no_look_up(house: House) -> None:
+    await house.adopt(a_rule(debounce_s=5.0), an_agent())
+    task = await house.task()
+    assert (task.state, task.reason) == (TaskState.RECEIVED, "debounce")
+    house.meddle("UPDATE deliveries SET source = 'elsewhere'")
+    house.clock.turn(s=5)
+    await house.ripen()
+    assert (await house.story(task.id)).task.state is TaskState.QUEUED
 
 
 async def test_a_refused_task_gives_its_key_free(house: House) -> None:
@@ -211,11 +260,11 @@ class Busy(StoredTasks):
         super().__init__(house.connection)
         self.refusals = 1
 
-    async def ripen(self, task: TaskId, subject: Subject, now: Moment) -> bool:
+    async def ripen(self, task: TaskId, subject: Subject, now: Moment, **changed: Any) -> bool:
         if self.refusals:
             self.refusals -= 1
             raise StoreBusyError
-        return await super().ripen(task, subject, now)
+        return await super().ripen(task, subject, now, **changed)
 
 
 async def test_a_busy_store_does_not_end_the_ripening(house: House) -> None:

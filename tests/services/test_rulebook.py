@@ -122,4 +122,10 @@ async def test_the_log_names_what_only_a_restart_puts_in_force(
     await book.adopt(replace(settings, limits=Limits(concurrency=9)))
     assert '"sections":["limits"]' in stream.getvalue()
     await book.adopt(replace(settings, agents={"echo": replace(AGENT, concurrency=2)}))
-    assert '"sections":["agents.*.concurrency"]' in stream.getvalue()
+    assert book.terms().concurrency == settings.limits.concurrency
+    assert book.terms().agents == {"echo": 2}
+    assert len(stream.getvalue().splitlines()) == 1
+    stream.truncate(0)
+    new = {"next": replace(AGENT, name="next", concurrency=1)}
+    await book.adopt(replace(settings, agents=new))
+    assert book.terms().agents == {"next": 1}, "a new agent is bound from its first claim on"

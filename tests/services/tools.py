@@ -47,7 +47,9 @@ async def install(house: House) -> None:
 
 
 def tell(house: House, what: str) -> None:
-    """Say what the next call does: `hang FIFO`, `exit CODE`, `idle SECONDS`, `busy SECONDS`."""
+    """Say what the next call does: `hang FIFO`, `exit CODE`, `idle SECONDS`, `busy SECONDS`,
+    `turns COUNT`, `turning SECONDS`.
+    """
     (house.folder / "home" / "next").write_text(what)
 
 

@@ -51,9 +51,18 @@ class Agent:
         self._spec = spec
         self._tree = tree
         self._on_line = on_line
+        self._life: _Life | None = None
+
+    def stop(self, reason: StopReason) -> None:
+        """Ask an agent that runs to end, as at the end of its time; `exit.stopped` says the reason.
+
+        The first reason counts; nothing happens where it has ended, or was not started yet.
+        """
+        if self._life is not None:
+            self._life.stop(reason)
 
     async def run(self, on_start: OnStart) -> Exit:
-        """Run the agent to its end: by itself, by a timeout, by a limit, or by cancellation.
+        """Run the agent to its end: by itself, a timeout, a limit, `stop`, or by cancellation.
 
         Raises `AgentError` where it cannot start. It runs only once `on_start` has returned; what
         that or `OnLine` raises ends the agent and goes on to the caller.
@@ -65,7 +74,7 @@ class Agent:
             await anyio.lowlevel.checkpoint_if_cancelled()
             with anyio.CancelScope(shield=True):
                 child = await in_starter(partial(Child, self._spec, self._tree))
-            life = _Life(child, self._spec, self._tree, self._on_line)
+            life = self._life = _Life(child, self._spec, self._tree, self._on_line)
             try:
                 await life.live(on_start)
             finally:
@@ -95,6 +104,7 @@ class _Life:
         self._final = anyio.Event()
         """It has ended, or shall without any grace."""
         self._stopped: StopReason | None = StopReason.INTERRUPTED
+        self._asked: StopReason | None = None
         self._exceeded: Exceeded | None = None
         self._failure: Exception | None = None
 
@@ -116,6 +126,11 @@ class _Life:
                     self._attendance.cancel()
         if self._failure is not None:
             raise self._failure
+
+    def stop(self, reason: StopReason) -> None:
+        if not self._over.is_set():
+            self._asked = reason
+            self._over.set()
 
     def exit(self) -> Exit:
         status = self._child.process.returncode
@@ -194,7 +209,7 @@ class _Life:
                 return StopReason.TIMED_OUT
             if anyio.current_time() >= self._silent_until():
                 return StopReason.IDLE_TIMED_OUT
-        return None
+        return self._asked
 
     def _silent_until(self) -> float:
         return self._pipes.heard_at + (self._spec.idle_timeout_s or inf)
