@@ -15,25 +15,28 @@ from covend.app.parts import Parts, open_parts
 from covend.app.rooms import (
     dispatcher_of,
     giving_back_of,
+    intake_of,
     listen,
     listener_of,
     loops_of,
     operations_of,
     publisher_of,
+    publishing_of,
     recovery_of,
     refuse_unconfined,
     settlements_of,
 )
+from covend.core.safeguards.names import DRAIN
 from covend.core.settings import Settings
 from covend.services.collector import calm_collector
 from covend.services.dispatcher import Dispatcher
-from covend.services.keeping import keep
+from covend.services.doors import Doors
+from covend.services.keeping import Service, keep
 from covend.services.known_secrets import Secrets
 from covend.services.publisher import Publisher
 from covend.services.rulebook import Accept, Reload
 from covend.telemetry import logs, notify
 from covend.web.addresses import Addresses
-from covend.web.public import PublicListener
 
 PUBLISH_S = 5.0
 """How long the end waits for what is on its way to GitHub."""
@@ -85,7 +88,7 @@ class Daemon:
         self,
         addresses: Addresses,
         parts: Parts,
-        listener: PublicListener,
+        doors: Doors,
         dispatcher: Dispatcher,
         publisher: Publisher,
         accept: Accept,
@@ -94,7 +97,7 @@ class Daemon:
         self.addresses = addresses
         self._parts = parts
         self._accept = accept
-        self._listener = listener
+        self._doors = doors
         self._dispatcher = dispatcher
         self._publisher = publisher
         self._hurried = anyio.Event()
@@ -110,8 +113,7 @@ class Daemon:
         """
         if self._is_drained:
             return
-        self._parts.readiness.state = "draining"
-        self._listener.drain()
+        self._doors.stop()
         self._dispatcher.drain()
         async with anyio.create_task_group() as group:
             group.start_soon(self._interrupt_when_hurried)
@@ -142,26 +144,32 @@ async def running(
     """
     async with AsyncExitStack() as stack:
         parts = await open_parts(settings, secrets or Secrets(), stack)
-        settlements = settlements_of(parts)
+        publishing = publishing_of(parts)
+        settlements = settlements_of(parts, publishing)
         places = (settings.state_dir, parts.workspaces.root)
         accept = partial(refuse_unconfined, *places, environ)
         await accept(settings)
         giving_back = giving_back_of(parts, settlements, environ)
+        await parts.rulebook.adopt(settings)
         await recovery_of(parts, giving_back).run()
         dispatcher = dispatcher_of(parts, settlements, environ)
-        await parts.rulebook.adopt(settings)
-        listener = listener_of(parts)
-        operations = operations_of(parts, settlements, dispatcher)
-        addresses = await listen(parts, listener, operations, stack)
+        intake = intake_of(parts, dispatcher)
+        listener = listener_of(parts, intake)
+        doors = Doors(readiness=parts.readiness, close=listener.drain)
+        is_drained = await parts.guards.find(DRAIN) is not None
+        listener.drain(is_drained)
+        operations = operations_of(parts, settlements, dispatcher, doors.drain)
+        addresses = await listen(parts, listener, intake, operations, stack)
         publisher = publisher_of(parts)
-        loops = loops_of(parts, dispatcher, giving_back)
+        loops = loops_of(parts, publishing, settlements, dispatcher, giving_back, operations)
         group = await stack.enter_async_context(anyio.create_task_group())
-        for service in (dispatcher, publisher, *loops):
+        services: tuple[Service, ...] = (dispatcher, publisher, *loops)
+        for service in services:
             group.start_soon(keep, service)
         calm_collector()
-        parts.readiness.state = "ready"
+        doors.drain(is_drained)
         log.info("ready", public=addresses.public, admin=addresses.admin, own_login=parts.own_login)
-        daemon = Daemon(addresses, parts, listener, dispatcher, publisher, accept)
+        daemon = Daemon(addresses, parts, doors, dispatcher, publisher, accept)
         try:
             yield daemon
         finally:

@@ -27,8 +27,11 @@ from covend.services.known_secrets import Secrets
 from covend.services.readiness import Readiness
 from covend.services.rulebook import Rulebook
 from covend.services.wakeups import Wakeups
+from covend.store.commands import StoredCommands
+from covend.store.connection import FromThread
 from covend.store.deliveries import StoredDeliveries
 from covend.store.effects import StoredEffects
+from covend.store.guards import StoredGuards
 from covend.store.queries import load_queries
 from covend.store.sqlite.connection import open_sqlite
 from covend.store.sqlite.lock import hold_state_directory, make_state_directory
@@ -53,6 +56,10 @@ class Parts:
     readiness: Readiness
     deliveries: StoredDeliveries
     tasks: StoredTasks
+    tasks_from_thread: StoredTasks
+    """The same, for a thread that is not the event loop's."""
+    guards: StoredGuards
+    commands: StoredCommands
     effects: StoredEffects
     upkeep: StoredUpkeep
     github: GitHubClient
@@ -101,6 +108,9 @@ async def open_parts(settings: Settings, secrets: Secrets, stack: AsyncExitStack
         readiness=readiness,
         deliveries=deliveries,
         tasks=StoredTasks(connection),
+        tasks_from_thread=StoredTasks(FromThread(connection)),
+        guards=StoredGuards(connection),
+        commands=StoredCommands(connection),
         effects=StoredEffects(connection),
         upkeep=upkeep,
         github=github,

@@ -14,22 +14,29 @@ from aiohttp import web
 from covend.app.parts import Parts
 from covend.config.github_events import GITHUB_EVENTS
 from covend.core.errors import ConfigError
-from covend.core.settings import Settings
+from covend.core.settings import Agent, Settings
 from covend.edges.agents.sandbox import let_through, sandbox_problem
 from covend.services.attempt import Attempts
+from covend.services.closing import Closing
+from covend.services.commanding import Commanding
 from covend.services.dispatcher import Dispatcher
 from covend.services.executing import Executing
+from covend.services.following import Following
 from covend.services.giving_back import GivingBack
 from covend.services.identity import kept_secret
 from covend.services.intake import Intake
+from covend.services.keeping import Service
 from covend.services.leases import Leases
 from covend.services.live import Live
-from covend.services.operations import Operations
+from covend.services.looking_up import LookUps
+from covend.services.operations import OnDrain, Operations
 from covend.services.preparing import Preparing
 from covend.services.publisher import Publisher
 from covend.services.recovery import Recovery
+from covend.services.replaying import Replaying
 from covend.services.ripening import Ripening
 from covend.services.settling import Publishing, Settlements
+from covend.services.submitting import Submitting
 from covend.services.surroundings import Surroundings
 from covend.services.tidying import Tidying
 from covend.web.addresses import Addresses, url_of
@@ -47,9 +54,10 @@ async def refuse_unconfined(
 
     `state_dir` is the one in use, which only a restart changes.
     """
-    if any(agent.user is not None for agent in settings.agents.values()):
+    agents = _agents_of(settings)
+    if any(agent.user is not None for agent in agents):
         await anyio.to_thread.run_sync(_open_passage, state_dir, passage)
-    for name, agent in settings.agents.items():
+    for agent in agents:
         look = partial(
             sandbox_problem,
             agent,
@@ -58,7 +66,15 @@ async def refuse_unconfined(
             is_root=os.geteuid() == 0,
         )
         if (problem := await anyio.to_thread.run_sync(look)) is not None:
-            raise ConfigError(f"agents.{name}: {problem}")
+            raise ConfigError(f"agents.{agent.name}: {problem}")
+
+
+def _agents_of(settings: Settings) -> tuple[Agent, ...]:
+    """List every agent that may be started, each once, also as a rule's `trust` confines it."""
+    agents = list(settings.agents.values())
+    for policy in settings.policies_by_trust.values():
+        agents += [agent for agent in (policy.agent, *policy.fallbacks) if agent not in agents]
+    return tuple(agents)
 
 
 def _open_passage(state_dir: Path, passage: Path) -> None:
@@ -69,12 +85,20 @@ def _open_passage(state_dir: Path, passage: Path) -> None:
         raise ConfigError(message) from error
 
 
-def settlements_of(parts: Parts) -> Settlements:
+def publishing_of(parts: Parts) -> Publishing:
     """Sign markers by a key that the state directory keeps."""
     key = kept_secret(parts.settings.state_dir / "marker.key")
     parts.secrets.keep([key])
-    publishing = Publishing(is_app=parts.settings.github.app_id is not None, key=key.encode())
-    return Settlements(clock=parts.clock, publishing=publishing)
+    return Publishing(is_app=parts.settings.github.app_id is not None, key=key.encode())
+
+
+def settlements_of(parts: Parts, publishing: Publishing) -> Settlements:
+    return Settlements(
+        clock=parts.clock,
+        publishing=publishing,
+        terms=parts.rulebook.terms,
+        follow=Following(route=parts.rulebook.route, clock=parts.clock).arrival,
+    )
 
 
 def giving_back_of(
@@ -101,7 +125,6 @@ def recovery_of(parts: Parts, giving_back: GivingBack) -> Recovery:
 
 
 def dispatcher_of(parts: Parts, settlements: Settlements, environ: Mapping[str, str]) -> Dispatcher:
-    settings = parts.settings
     return Dispatcher(
         tasks=parts.tasks,
         run=_attempts(parts, settlements, environ).run,
@@ -109,12 +132,8 @@ def dispatcher_of(parts: Parts, settlements: Settlements, environ: Mapping[str, 
         wakeups=parts.wakeups,
         metrics=parts.metrics,
         node=os.uname().nodename,
-        limits=settings.limits,
-        agents={
-            name: agent.concurrency
-            for name, agent in settings.agents.items()
-            if agent.concurrency is not None
-        },
+        limits=parts.settings.limits,
+        terms=parts.rulebook.terms,
     )
 
 
@@ -164,11 +183,17 @@ def publisher_of(parts: Parts) -> Publisher:
 
 
 def loops_of(
-    parts: Parts, dispatcher: Dispatcher, giving_back: GivingBack
-) -> tuple[Leases, Ripening, Tidying]:
+    parts: Parts,
+    publishing: Publishing,
+    settlements: Settlements,
+    dispatcher: Dispatcher,
+    giving_back: GivingBack,
+    operations: Operations,
+) -> tuple[Service, ...]:
     return (
         Leases(
             tasks=parts.tasks,
+            from_thread=parts.tasks_from_thread,
             running=dispatcher.running,
             giving_back=giving_back,
             clock=parts.clock,
@@ -177,29 +202,56 @@ def loops_of(
         ),
         Ripening(
             tasks=parts.tasks,
-            deliveries=parts.deliveries,
+            look_ups=LookUps(
+                deliveries=parts.deliveries, github=parts.github, mention=parts.mention
+            ),
+            clock=parts.clock,
+            wakeups=parts.wakeups,
+            policy_of=parts.rulebook.policy,
+            key=publishing.key,
+            metrics=parts.metrics,
+        ),
+        Closing(
+            tasks=parts.tasks,
+            effects=parts.effects,
+            clock=parts.clock,
+            wakeups=parts.wakeups,
+            metrics=parts.metrics,
+            settlements=settlements,
+        ),
+        Commanding(
+            commands=parts.commands,
+            operations=operations,
             github=parts.github,
             clock=parts.clock,
             wakeups=parts.wakeups,
-            mention=parts.mention,
+            key=publishing.key,
+            verbs=parts.rulebook.verbs,
         ),
         Tidying(
             workspaces=parts.workspaces,
+            guards=parts.guards,
+            clock=parts.clock,
             age_s=parts.settings.store.retention.workspaces_s,
             budget_bytes=parts.settings.limits.workspaces_bytes,
         ),
     )
 
 
-def listener_of(parts: Parts) -> PublicListener:
-    intake = Intake(
+def intake_of(parts: Parts, dispatcher: Dispatcher) -> Intake:
+    return Intake(
         deliveries=parts.deliveries,
         route=parts.rulebook.route,
         secrets=parts.settings.github.webhook_secrets,
         mention=parts.mention,
         clock=parts.clock,
         wakeups=parts.wakeups,
+        stop_attempt=dispatcher.stop,
+        count_task=parts.metrics.count_task,
     )
+
+
+def listener_of(parts: Parts, intake: Intake) -> PublicListener:
     return PublicListener(
         receive=intake.receive, metrics=parts.metrics, events=frozenset(GITHUB_EVENTS)
     )
@@ -213,19 +265,52 @@ def live_of(parts: Parts) -> Live:
     )
 
 
-def operations_of(parts: Parts, settlements: Settlements, dispatcher: Dispatcher) -> Operations:
+def operations_of(
+    parts: Parts, settlements: Settlements, dispatcher: Dispatcher, on_drain: OnDrain
+) -> Operations:
     return Operations(
         tasks=parts.tasks,
+        guards=parts.guards,
         clock=parts.clock,
         wakeups=parts.wakeups,
         metrics=parts.metrics,
         settlements=settlements,
         stop_attempt=dispatcher.stop,
+        on_drain=on_drain,
+        names_of=parts.rulebook.names_of,
+    )
+
+
+def submitting_of(parts: Parts, intake: Intake) -> Submitting:
+    return Submitting(
+        deliveries=parts.deliveries,
+        tasks=parts.tasks,
+        github=parts.github,
+        rulebook=parts.rulebook,
+        keep=intake.keep,
+        is_open=lambda: parts.readiness.state == "ready",
+        clock=parts.clock,
+        metrics=parts.metrics,
+    )
+
+
+def replaying_of(parts: Parts, intake: Intake) -> Replaying:
+    return Replaying(
+        deliveries=parts.deliveries,
+        rulebook=parts.rulebook,
+        mention=parts.mention,
+        keep=intake.keep,
+        is_open=lambda: parts.readiness.state == "ready",
+        clock=parts.clock,
     )
 
 
 async def listen(
-    parts: Parts, listener: PublicListener, operations: Operations, stack: AsyncExitStack
+    parts: Parts,
+    listener: PublicListener,
+    intake: Intake,
+    operations: Operations,
+    stack: AsyncExitStack,
 ) -> Addresses:
     """Open both listeners; port 0 takes a free one."""
     server, admin = parts.settings.server, parts.settings.admin
@@ -238,9 +323,12 @@ async def listen(
             deliveries=parts.deliveries,
             tasks=parts.tasks,
             effects=parts.effects,
+            guards=parts.guards,
             upkeep=parts.upkeep,
             live=live_of(parts),
             operations=operations,
+            submitting=submitting_of(parts, intake),
+            replaying=replaying_of(parts, intake),
             metrics=parts.metrics,
             clock=parts.clock,
             readiness=parts.readiness,

@@ -21,7 +21,7 @@ def build_requests(count: int) -> list[bytes]:
 
 
 def _request(serial: int) -> bytes:
-    scene = payloads.scene(now=_NOW, serial=serial, number=serial % 500 + 1)
+    scene = payloads.scene(now=_NOW, serial=serial, number=serial + 1)
     body = payloads.encode(payloads.SAMPLES["pull_request.synchronize"](scene))
     headers = payloads.signed(body, SECRET, "pull_request", str(uuid.UUID(int=serial)))
     lines = [f"{name}: {value}" for name, value in headers.items()]

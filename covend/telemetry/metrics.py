@@ -16,7 +16,8 @@ from prometheus_client import (
     generate_latest,
 )
 
-from covend.core.model import Ending, Phase
+from covend.core.ending import Ending
+from covend.core.model import Phase
 from covend.core.states import Outcome
 
 QUICK_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -64,12 +65,21 @@ class Metrics:
         self.phase_timeouts = counter(
             "phase_timeouts_total", "Phases that ran out of time.", "phase"
         )
+        self.fallbacks = counter(
+            "fallbacks_total", "Tasks that went on to another agent.", "from", "to", "reason"
+        )
         self.effects = gauge("effects", "Effects by state.", "state")
         self.effects_ended = counter(
             "effects_total", "Effects by what became of them.", "kind", "result"
         )
         self.outbox_oldest = gauge(
             "outbox_oldest_seconds", "Age of the oldest effect not yet visible."
+        )
+        self.safeguard_trips = counter(
+            "safeguard_trips_total", "Times that a safeguard began to hold work.", "safeguard"
+        )
+        self.circuit_state = gauge(
+            "circuit_state", "Circuits: 0 closed, 1 half-open, 2 open.", "target"
         )
         self.leases_lost = counter(
             "leases_lost_total", "Attempts stopped because their claim was lost."
