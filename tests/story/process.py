@@ -19,6 +19,8 @@ from covend.demo.stage import Stage
 from covend.edges.agents.group import Group
 
 WITHIN_S = 30.0
+LOOK_EVERY_S = 0.5
+"""Not everything that changes is told in the log."""
 COVEND = (sys.executable, "-P", "-m", "covend")
 Found = TypeVar("Found")
 Line = dict[str, Any]
@@ -64,7 +66,7 @@ class Covend:
     async def until(
         self, look: Callable[[], Awaitable[Found | None]], *, within_s: float = WITHIN_S
     ) -> Found:
-        """Look after every line of the log, until there is something to see."""
+        """Look after every line of the log, and now and then, until there is something to see."""
         try:
             async with asyncio.timeout(within_s):
                 while True:
@@ -78,8 +80,10 @@ class Covend:
 
     async def _line_after(self, count: int) -> None:
         async with self._heard:
-            await self._heard.wait_for(lambda: len(self.log) > count or self._is_silent)
-        if len(self.log) == count:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._heard.wait_for(lambda: len(self.log) > count or self._is_silent)
+        if len(self.log) == count and self._is_silent:
             raise AssertionError(f"covend has ended: {self.said} {self.log[-5:]}")
 
     async def _read(self) -> None:
