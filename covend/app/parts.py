@@ -16,7 +16,8 @@ import anyio.to_thread
 
 from covend import __version__
 from covend.core.errors import ConfigError
-from covend.core.settings import Secret, Settings
+from covend.core.secret import Secret
+from covend.core.settings import Settings
 from covend.edges.agents.tree import Containment, Limit, probe
 from covend.edges.github.auth import Learn, open_auth
 from covend.edges.github.client import GitHubClient

@@ -17,7 +17,8 @@ from covend.bench.load import SECRET
 from covend.bench.plain import open_plain
 from covend.core.model import Moment
 from covend.core.policy import policy_of
-from covend.core.settings import Agent, Policy, Rule, Secret, Settings, When
+from covend.core.secret import Secret
+from covend.core.settings import Agent, Policy, Rule, Settings, When
 from covend.services.clock import Clock
 from covend.services.collector import calm_collector
 from covend.services.intake import Intake

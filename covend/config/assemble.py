@@ -40,6 +40,7 @@ from covend.core.bounds import (
 )
 from covend.core.model import EffectKind, Trust
 from covend.core.policy import policy_of
+from covend.core.secret import Secret
 from covend.core.settings import (
     Admin,
     Admission,
@@ -54,7 +55,6 @@ from covend.core.settings import (
     Retention,
     Rule,
     Sandbox,
-    Secret,
     Server,
     Settings,
     Store,

@@ -18,7 +18,7 @@ from covend.config.locate import KeyPath
 from covend.config.pem import complaint_about_private_key
 from covend.config.problems import Finding, without_opaque
 from covend.config.tables import named_tables, table, tables_in
-from covend.core.settings import Secret
+from covend.core.secret import Secret
 
 SECRET_BYTES_MAX = 64 * 1024
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO

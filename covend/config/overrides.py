@@ -16,9 +16,10 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BeforeValidator
 
+from covend.config.base import Table
 from covend.config.locate import KeyPath
 from covend.config.problems import Finding
-from covend.config.schema import ConfigTable, Table
+from covend.config.schema import ConfigTable
 
 PREFIX = "COVEND_"
 _WITHOUT_SECTION = "COVEND_STATE_DIR"

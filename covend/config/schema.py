@@ -7,24 +7,22 @@ is in `references`. The names are promised to users: a key that exists is never 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     model_serializer,
-    model_validator,
 )
 
+from covend.config.base import OneOf, Secrets, SecretSource, Table
+from covend.config.outside import CallbackTable, ScheduleTable, SourceTable
 from covend.config.values import (
     Address,
     AdminAddress,
     Bytes,
     Count,
-    Cron,
     Duration,
     FilePath,
     Globs,
@@ -33,7 +31,6 @@ from covend.config.values import (
     Login,
     Money,
     Name,
-    Network,
     Positive,
     RateScopes,
     RetriedKinds,
@@ -47,9 +44,7 @@ from covend.config.values import (
     flat,
     just_what_to_do,
     never_just_text,
-    never_plain,
     payload_values,
-    wrong,
 )
 from covend.core.settings import GIB, MIB
 from covend.core.units import DAY, HOUR, MINUTE
@@ -58,35 +53,6 @@ StopSignal = Literal["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUS
 Permission = Literal["admin", "maintain", "write", "triage", "read"]
 Exit = Literal["success", "neutral", "failure", "needs_input", "retry", "error"]
 SandboxName = Literal["none", "bubblewrap", "container"]
-
-
-class Table(BaseModel):
-    """A table of the file: no unknown keys, and no value taken for one of another kind."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
-
-
-class _OneOf(Table):
-    """A table of which exactly one key is written."""
-
-    @model_validator(mode="after")
-    def _has_exactly_one(self) -> Self:
-        if len(self.model_fields_set) != 1:
-            names = ", ".join(type(self).model_fields)
-            raise wrong(f"must have exactly one of {names}")
-        return self
-
-
-class SecretTable(_OneOf):
-    """Where a secret is read from."""
-
-    file: FilePath | None = None
-    env: Variable | None = None
-    credential: Name | None = None
-
-
-SecretSource = Annotated[SecretTable, BeforeValidator(never_plain)]
-Secrets = Annotated[list[SecretSource], Field(min_length=1)]
 
 
 class ServerTable(Table):
@@ -240,7 +206,7 @@ class WhenTable(Table):
     ) = None
 
 
-class PromptTable(_OneOf):
+class PromptTable(OneOf):
     """`rules.prompt`."""
 
     builtin: Literal["review", "fix", "triage", "answer"] | None = None
@@ -342,24 +308,6 @@ class SafeguardsTable(Table):
     circuit: CircuitTable = Field(default_factory=CircuitTable)
 
 
-class CallbackTable(Table):
-    """`[callbacks.NAME]`."""
-
-    url: GuardedUrl
-    secrets: Secrets
-    allow_addresses: list[Network] = []
-    events: Annotated[list[Literal["task.completed", "task.failed"]], Field(min_length=1)]
-
-
-class ScheduleTable(Table):
-    """One `[[schedules]]`."""
-
-    name: Name
-    cron: Cron
-    rule: Text
-    missed: Literal["run_once", "skip"] = "run_once"
-
-
 class ExpectTable(Table):
     """`tests.expect`."""
 
@@ -372,14 +320,6 @@ class SampleTable(Table):
     payload: FilePath
     event: Text
     expect: ExpectTable
-
-
-class SourceTable(Table):
-    """`[sources.NAME]`; the header is that of the signature, for `hmac` alone."""
-
-    kind: Literal["standard-webhooks", "hmac", "gitea", "gitlab"]
-    secrets: Secrets
-    header: Text | None = None
 
 
 class ConfigTable(Table):

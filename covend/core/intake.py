@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from covend.core.model import Envelope, Event
-from covend.core.settings import Secret
+from covend.core.secret import Secret
 from covend.core.sources import github, github_event, own, submission
 from covend.core.sources.request import BODY_MAX, Headers, Refused, fold
 

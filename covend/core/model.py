@@ -88,6 +88,9 @@ class EffectKind(StrEnum):
     REACTION = "reaction"
     STATUS = "status"
     CALLBACK = "callback"
+    LABELS = "labels"
+    DISMISSAL = "dismissal"
+    """Of covend's own review of an older head; follows from `REVIEW`, never published by itself."""
 
 
 class Mode(StrEnum):

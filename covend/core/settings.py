@@ -15,27 +15,12 @@ from pathlib import Path
 
 from covend.core.bounds import Budgets, Retry, Safeguards
 from covend.core.model import EffectKind, Trust
+from covend.core.outside import Callback, Schedule, Source
+from covend.core.secret import Secret
 from covend.core.units import DAY, MINUTE
 
 MIB = 1 << 20
 GIB = 1 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A text that never shows itself in `repr`, logs or errors."""
-
-    _text: str = field(repr=False)
-
-    def reveal(self) -> str:
-        """Give the text; call it only where it leaves for its one purpose."""
-        return self._text
-
-    def __repr__(self) -> str:
-        """Show nothing."""
-        return "Secret(…)"
-
-    __str__ = __repr__
 
 
 class Preset(StrEnum):
@@ -300,9 +285,16 @@ class Settings:
     """By rule name."""
     policies_by_trust: Mapping[tuple[str, Trust], Policy] = field(default_factory=dict)
     """By rule name and trust, only where the rule's `trust` changes agent, sandbox or budgets."""
+    callbacks: Mapping[str, Callback] = field(default_factory=dict)
+    schedules: tuple[Schedule, ...] = ()
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    """Senders beside GitHub, by name."""
 
     def secret_texts(self) -> tuple[str, ...]:
         """List the texts of every secret, for redactors."""
         github = self.github
-        found = (*github.webhook_secrets, github.private_key, github.token, self.admin.token)
+        own = (*github.webhook_secrets, github.private_key, github.token, self.admin.token)
+        callbacks = (secret for each in self.callbacks.values() for secret in each.secrets)
+        sources = (secret for each in self.sources.values() for secret in each.secrets)
+        found = (*own, *callbacks, *sources)
         return tuple(secret.reveal() for secret in found if secret is not None)

@@ -16,7 +16,7 @@ from covend.core.contract.outcome import StopReason
 from covend.core.intake import Headers, Refused
 from covend.core.model import Event, TaskId, Via
 from covend.core.rules.verdicts import Routing
-from covend.core.settings import Secret
+from covend.core.secret import Secret
 from covend.services.clock import Clock
 from covend.services.wakeups import Wakeups
 from covend.store.protocol import Accepted, Arrival, Deliveries

@@ -13,8 +13,9 @@ from covend.core.contract.brief import marks_of
 from covend.core.ending import Ending
 from covend.core.errors import GitError
 from covend.core.model import EffectKind, Mode, SubjectType
+from covend.core.secret import Secret
 from covend.core.sessions import Session, may_resume
-from covend.core.settings import Checkout, Sandbox, Secret
+from covend.core.settings import Checkout, Sandbox
 from covend.core.states import Outcome
 from covend.edges.agents.sandbox import account_of
 from covend.edges.github.client import GitHubClient

@@ -65,4 +65,7 @@ class Wakeups:
         self.effects = Wakeup()
         self.commands = Wakeup()
         self.overdue = Wakeup()
+        self.callbacks = Wakeup()
+        self.installations = Wakeup()
+        self.reconcile = Wakeup()
         self.followers = Bells()

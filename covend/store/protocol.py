@@ -45,6 +45,7 @@ __all__ = [
     "Accepted",
     "Arrival",
     "Commands",
+    "Cursors",
     "Deliveries",
     "Effects",
     "Foreseen",
@@ -165,6 +166,18 @@ class Commands(Protocol):
         """List the tasks on the command's subject that are open, and the newest of all that was
         not refused, newest first; `limit` bounds only the latter.
         """
+        ...
+
+
+class Cursors(Protocol):
+    """How far lists and clocks outside have been followed, by name."""
+
+    async def find(self, name: str) -> str | None:
+        """Give what was put last under that name; None where nothing was."""
+        ...
+
+    async def put(self, name: str, value: str, now: Moment) -> None:
+        """Keep; on disk when this returns."""
         ...
 
 

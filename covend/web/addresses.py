@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from covend.core.settings import Secret
+from covend.core.secret import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from covend.core.settings import Secret
+from covend.core.secret import Secret
 from covend.services.clock import Clock
 from covend.services.live import Live
 from covend.services.operations import Operations

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from covend.core.settings import Secret
+from covend.core.secret import Secret
 from covend.web.errors import problem
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

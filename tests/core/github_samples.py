@@ -10,7 +10,8 @@ from typing import Any
 
 from covend.core.model import DeliveryId, Envelope, Event, Subject, SubjectType, Trust
 from covend.core.rules.routing import Router, prepare
-from covend.core.settings import Agent, Policy, Rule, Secret, When
+from covend.core.secret import Secret
+from covend.core.settings import Agent, Policy, Rule, When
 from covend.core.sources.github_event import read_event
 
 SECRET = Secret("It's a Secret to Everybody")

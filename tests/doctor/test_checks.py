@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from covend.core.settings import Agent, AgentLimits, GitHub, Limits, Sandbox, Secret, Settings
+from covend.core.secret import Secret
+from covend.core.settings import Agent, AgentLimits, GitHub, Limits, Sandbox, Settings
 from covend.demo.github.keys import demo_key
 from covend.doctor import agents, daemon, machine, state
 from covend.doctor.examine import CHECKS, examine

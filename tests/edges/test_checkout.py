@@ -14,8 +14,8 @@ import pytest
 from anyio import from_thread
 
 from covend.core.errors import GitError
+from covend.core.secret import Secret
 from covend.core.settings import Checkout as Kind
-from covend.core.settings import Secret
 from covend.edges.workspace import checkout as making
 from covend.edges.workspace import git, handover, steps
 from covend.edges.workspace.checkout import Checkout, checkout

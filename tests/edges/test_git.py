@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from covend.core.errors import GitError
-from covend.core.settings import Secret
+from covend.core.secret import Secret
 from covend.edges.workspace.git import Access, git, marked
 from tests.edges.forge import poll_until
 

@@ -20,7 +20,8 @@ from covend.core.ending import Ending
 from covend.core.intake import Refused, fold
 from covend.core.model import ClaimToken
 from covend.core.rules.routing import Router, prepare
-from covend.core.settings import Checkout, Policy, Secret
+from covend.core.secret import Secret
+from covend.core.settings import Checkout, Policy
 from covend.edges.agents.leftovers import Leftover
 from covend.edges.github.client import GitHubClient
 from covend.edges.workspace.spec import Spec

@@ -13,7 +13,8 @@ from covend.core.model import Event, Trust
 from covend.core.rules.routing import Router, prepare
 from covend.core.rules.verdicts import Routing
 from covend.core.safeguards.shapes import Terms
-from covend.core.settings import GitHub, Limits, Policy, Secret
+from covend.core.secret import Secret
+from covend.core.settings import GitHub, Limits, Policy
 from covend.demo.github import Hosted, StandInGitHub
 from covend.edges.agents.tree import Containment
 from covend.edges.github.auth import open_auth

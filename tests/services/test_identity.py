@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from covend.core.errors import OutsideError
-from covend.core.settings import GitHub, Secret, Settings
+from covend.core.secret import Secret
+from covend.core.settings import GitHub, Settings
 from covend.demo.github import FOREVER, Fault
 from covend.services.identity import kept_secret, learn_own_login
 from tests.services.house import House

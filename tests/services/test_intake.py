@@ -18,7 +18,7 @@ from covend.core.errors import StoreBusyError, StoreError
 from covend.core.intake import Headers, Refused, fold
 from covend.core.model import DeliveryId, Event, TaskId
 from covend.core.rules.verdicts import Routing, TaskDraft
-from covend.core.settings import Secret
+from covend.core.secret import Secret
 from covend.core.states import DeliveryState
 from covend.demo import payloads
 from covend.services.intake import Intake

@@ -24,7 +24,7 @@ from covend.core.model import (
 )
 from covend.core.rules.routing import prepare
 from covend.core.safeguards.shapes import Terms
-from covend.core.settings import Secret
+from covend.core.secret import Secret
 from covend.core.states import Outcome, TaskState
 from covend.edges.github.client import GitHubClient
 from covend.edges.github.errors import NotFound

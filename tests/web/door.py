@@ -17,7 +17,8 @@ from aiohttp import web
 
 from covend.core.policy import policy_of
 from covend.core.rules.routing import prepare
-from covend.core.settings import Agent, Rule, Secret
+from covend.core.secret import Secret
+from covend.core.settings import Agent, Rule
 from covend.demo import payloads
 from covend.services.clock import Clock
 from covend.services.intake import Intake

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 
 from covend.core.model import DeliveryId, Envelope
 from covend.core.rules import facts
-from covend.core.settings import Secret
+from covend.core.secret import Secret
 from covend.core.sources.request import (
     Headers,
     Refused,

@@ -46,7 +46,7 @@ from covend.core.model import (
     Trust,
 )
 from covend.core.rules import facts
-from covend.core.settings import Secret
+from covend.core.secret import Secret
 from covend.core.sources.kept import headers_of, read_again
 from covend.core.sources.request import Headers, Refused
 from covend.core.states import TaskState

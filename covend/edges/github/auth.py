@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from covend.core.errors import ConfigError, GitHubError
 from covend.core.model import Moment
-from covend.core.settings import GitHub, Secret
+from covend.core.secret import Secret
+from covend.core.settings import GitHub
 from covend.edges.github.errors import BadAnswer, MissingPermission, Refused
 from covend.edges.github.pacing import Pacing
 from covend.edges.github.wire import Answer, Observe, Question, Wire, refusal_of

@@ -28,7 +28,7 @@ import anyio.to_thread
 
 from covend.core.errors import GitError
 from covend.core.redact import Redactor
-from covend.core.settings import Secret
+from covend.core.secret import Secret
 from covend.edges import children
 from covend.edges.workspace.faults import Fault, fault_in
 

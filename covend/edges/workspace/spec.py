@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from covend.core import settings
 from covend.core.errors import GitError
-from covend.core.settings import Secret
+from covend.core.secret import Secret
 
 _SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _NO_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^/|/$|\.lock$")

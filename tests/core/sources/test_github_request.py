@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from covend.core.model import Envelope
-from covend.core.settings import Secret
+from covend.core.secret import Secret
 from covend.core.sources import github
 from covend.core.sources.request import BODY_MAX, Refused, fold
 from covend.core.sources.slim import Whole

@@ -14,7 +14,8 @@ from covend.core.effects.diff import ChangedFile
 from covend.core.effects.plan import plan_end, plan_start
 from covend.core.ending import Ending, Finding
 from covend.core.model import Effect, EffectDraft, EffectId, EffectKind
-from covend.core.settings import GitHub, Secret
+from covend.core.secret import Secret
+from covend.core.settings import GitHub
 from covend.core.states import EffectState, TaskState
 from covend.demo.github import Hosted, StandInGitHub
 from covend.edges.github.auth import Auth, open_auth

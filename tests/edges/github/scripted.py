@@ -11,7 +11,8 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from covend.core.settings import GitHub, Secret
+from covend.core.secret import Secret
+from covend.core.settings import GitHub
 from covend.edges.github.auth import open_auth
 from covend.edges.github.client import GitHubClient
 from tests.edges.github.github_world import Clock

@@ -5,7 +5,8 @@ import jwt
 import pytest
 
 from covend.core.errors import ConfigError
-from covend.core.settings import GitHub, Secret
+from covend.core.secret import Secret
+from covend.core.settings import GitHub
 from covend.demo.github import Fault
 from covend.demo.github.keys import new_key
 from covend.edges.github.auth import AppAuth, load_key

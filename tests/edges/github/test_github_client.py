@@ -9,7 +9,8 @@ import pytest
 
 from covend import __version__
 from covend.core.errors import GitHubError
-from covend.core.settings import GitHub, Secret
+from covend.core.secret import Secret
+from covend.core.settings import GitHub
 from covend.edges.github import wire
 from covend.edges.github.auth import open_auth
 from covend.edges.github.client import GitHubClient, Reach, repository_path
