@@ -163,7 +163,7 @@ def conclude(findings: list[Finding]) -> str:
 
 def summarize(findings: list[Finding], file_count: int) -> str:
     """Write the summary in Markdown."""
-    title = f"### {_counted(len(findings), 'finding')} in {_counted(file_count, 'file')}"
+    title = f"### {_counted(len(findings), 'finding')} in {_counted(file_count, 'file').lower()}"
     rows = [f"- `{each.path}:{each.line}` {each.severity}: {each.body}" for each in findings]
     return "\n".join([title, "", *(rows or ["Nothing to complain about."])])
 

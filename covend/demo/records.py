@@ -162,6 +162,8 @@ class ReviewComment:
     side: str = "RIGHT"
     start_line: int | None = None
     start_side: str | None = None
+    in_reply_to: int | None = None
+    """The comment that began the thread, where this is not it."""
     association: str = "NONE"
     created_at: datetime = EPOCH
     updated_at: datetime = EPOCH
@@ -169,7 +171,9 @@ class ReviewComment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """A review; `state` in capitals as the REST API writes it."""
+    """A review; `state` in capitals as the REST API writes it, `minimized` the reason for which it
+    is folded away.
+    """
 
     id: int
     repository: str
@@ -181,6 +185,9 @@ class Review:
     association: str = "NONE"
     submitted_at: datetime | None = EPOCH
     comments: tuple[ReviewComment, ...] = ()
+    minimized: str | None = None
+    dismissal: str | None = None
+    """What was said when it was dismissed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

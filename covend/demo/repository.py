@@ -182,11 +182,16 @@ class BareRepository:
         return sha
 
     def refresh_pull(self, number: int) -> None:
-        """Bring `refs/pull/N/head` and `/merge` up to date; no merge ref where files conflict."""
+        """Bring `refs/pull/N/head` and `/merge` up to date; no merge ref where files conflict.
+
+        What a branch that was deleted was at last, the pull request keeps.
+        """
         pull = self.pulls[number]
-        head = self.commit_at(pull.head)
+        head, base = self.resolve(pull.head), self.resolve(f"refs/heads/{pull.base_ref}")
+        if head is None or base is None:
+            return
         self.set_ref(f"refs/pull/{number}/head", head)
-        self._write_merge(pull, self.commit_at(f"refs/heads/{pull.base_ref}"), head)
+        self._write_merge(pull, base, head)
 
     def _write_merge(self, pull: PullBranches, base: str, head: str) -> None:
         ref = f"refs/pull/{pull.number}/merge"

@@ -15,11 +15,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import aiohttp
+import orjson
 
 from covend.config.load import load
 from covend.core.settings import Settings
 from covend.demo import payloads
 from covend.demo.github import StandInGitHub
+from covend.demo.github.deliveries import write_down
 from covend.demo.github.server import Description
 from covend.demo.github.state import Hosted
 from covend.demo.records import Account
@@ -97,6 +99,14 @@ class Stage:
         body = payloads.encode(payloads.SAMPLES[event](scene))
         name = event.partition(".")[0]
         return body, payloads.signed(body, WEBHOOK_SECRET, name, delivery or str(uuid4()))
+
+    async def send(
+        self, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[int, dict[str, object]]:
+        """Send a webhook as GitHub does, and write it down in the stand-in's delivery log."""
+        status, answer = await post(url, body, headers)
+        write_down(self.github.state, orjson.loads(body), headers, status_code=status)
+        return status, answer
 
 
 def free_port() -> int:

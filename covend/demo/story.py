@@ -18,7 +18,7 @@ import anyio
 
 from covend.app import Daemon, running
 from covend.demo.github.state import State
-from covend.demo.stage import NUMBER, Stage, free_port, post, set_up
+from covend.demo.stage import NUMBER, Stage, free_port, set_up
 from covend.services.known_secrets import Secrets
 from covend.telemetry import logs
 
@@ -79,12 +79,12 @@ async def _tell_story(stage: Stage, daemon: Daemon) -> str:
     body, headers = stage.signed("pull_request.opened", serial=1)
     what = f"mara-quist opens pull request #{NUMBER} of acme/till"
     _tell("delivery", f"{what}: {len(body):,} bytes, signed")
-    status, answer = await post(daemon.addresses.public, body, headers)
+    status, answer = await stage.send(daemon.addresses.public, body, headers)
     _expect(status == ACCEPTED, f"the webhook was answered with {status}: {answer}")
     _tell("answer", f"{status}, after the commit was on disk: {answer['delivery']}")
     task = _one_task(answer)
     _tell("rule", f"`review` matches, so there is task {task}")
-    status, again = await post(daemon.addresses.public, body, headers)
+    status, again = await stage.send(daemon.addresses.public, body, headers)
     _expect(again.get("tasks") == [task], f"the same delivery again gave {again}")
     _tell("again", f"{status}: GitHub sends it a second time, and nothing runs twice")
     await _follow(stage)

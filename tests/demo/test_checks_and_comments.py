@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from covend.demo.github import Hosted, LoggedDelivery, StandInGitHub
-from tests.demo.api import Api
+from covend.demo.github import Hosted, StandInGitHub
+from tests.demo.api import Api, Got
 
 REPO = "/repos/acme/till"
 COMMENTS = f"{REPO}/issues/7/comments"
@@ -48,6 +48,56 @@ async def test_a_check_run_that_makes_no_sense_is_refused(
 ) -> None:
     wanted = {"name": "review", "head_sha": head} | changed
     assert (await api("POST", f"{REPO}/check-runs", wanted)).status == status
+
+
+def an_annotation(**changed: Any) -> dict[str, Any]:
+    sample = {
+        "path": "README.md",
+        "start_line": 1,
+        "end_line": 2,
+        "annotation_level": "notice",
+        "message": "x",
+    }
+    return sample | changed
+
+
+async def annotated(api: Api, head: str, *annotations: dict[str, Any]) -> Got:
+    output = {"title": "x", "summary": "x", "annotations": list(annotations)}
+    wanted = {"name": "review", "head_sha": head, "output": output}
+    return await api("POST", f"{REPO}/check-runs", wanted)
+
+
+async def test_annotations_add_up_over_the_updates_of_a_check_run(api: Api, head: str) -> None:
+    made = await annotated(api, head, *[an_annotation()] * 50)
+    assert made.body["output"]["annotations_count"] == 50
+    output = {"summary": "x", "annotations": [an_annotation()]}
+    more = await api("PATCH", f"{REPO}/check-runs/{made.body['id']}", {"output": output})
+    assert more.body["output"]["annotations_count"] == 51
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"start_line": 3},
+        {"start_line": 0},
+        {"start_column": 1, "end_column": 2},
+        {"title": "x" * 256},
+        {"message": ""},
+        {"message": "é" * 32_769},
+        {"raw_details": "x" * 65_537},
+        {"path": "/README.md"},
+    ],
+)
+async def test_one_bad_annotation_refuses_them_all(
+    changed: dict[str, Any], api: Api, head: str, github: StandInGitHub
+) -> None:
+    got = await annotated(api, head, an_annotation(), an_annotation(**changed))
+    assert got.status == 422
+    assert github.state.check_runs == []
+
+
+async def test_no_more_than_fifty_annotations_come_at_once(api: Api, head: str) -> None:
+    assert (await annotated(api, head, *[an_annotation()] * 51)).status == 422
 
 
 async def test_a_status_replaces_the_one_of_its_context(api: Api, head: str) -> None:
@@ -104,31 +154,3 @@ async def test_reactions_are_listed_by_their_content(api: Api) -> None:
     assert [each["content"] for each in (await api("GET", path)).body] == ["eyes", "+1"]
     only = await api("GET", f"{path}?content=%2B1")
     assert [each["content"] for each in only.body] == ["+1"]
-
-
-async def test_a_label_is_put_on_once(api: Api, till: Hosted) -> None:
-    for _ in range(2):
-        await api("POST", f"{REPO}/issues/7/labels", {"labels": ["reviewed"]})
-    assert [label.name for label in till.pulls[7].labels] == ["reviewed"]
-
-
-async def test_the_delivery_log_reaches_back_three_days(as_app: Api, github: StandInGitHub) -> None:
-    now = datetime.now(UTC)
-    for age in range(5):
-        payload = {"action": "opened", "installation": {"id": 1}, "repository": {"id": 2}}
-        entry = LoggedDelivery(
-            id=100 - age,
-            guid=f"guid-{age}",
-            event="pull_request",
-            payload=payload,
-            headers={"X-GitHub-Event": "pull_request"},
-            delivered_at=now - timedelta(days=age, minutes=1),
-        )
-        github.state.deliveries.append(entry)
-    first = await as_app("GET", "/app/hook/deliveries?per_page=2")
-    assert [each["id"] for each in first.body] == [100, 99]
-    assert 'rel="next"' in first.headers["Link"]
-    rest = await as_app("GET", "/app/hook/deliveries?per_page=2&cursor=v99")
-    assert [each["id"] for each in rest.body] == [98]
-    whole = await as_app("GET", "/app/hook/deliveries/98")
-    assert whole.body["request"]["payload"]["action"] == "opened"

@@ -43,6 +43,13 @@ OF_AN_INSTALLATION = (
 )
 
 
+CUT_AWAY = (
+    ("POST", "/graphql"),
+    ("PATCH", "/repos/{owner}/{repo}/pulls/comments/{comment_id}"),
+)
+"""What GitHub has and this cut of its description has not."""
+
+
 def writes(head: str) -> list[tuple[str, str, Any]]:
     line = {"path": "README.md", "line": 3, "body": "x"}
     return [
@@ -92,6 +99,8 @@ async def test_an_operation_that_is_not_there_is_recorded(api: Api, github: Stan
 def test_an_operation_is_one_that_github_has(route: Any, description: Description) -> None:
     known = description.document["paths"].get(route.path, {})
     beyond = route.path.startswith("/{owner}") or "/reactions" in route.path
+    beyond = beyond or route.path.endswith("/hooks/{hook_id}/deliveries/{delivery_id}")
+    beyond = beyond or (route.method, route.path) in CUT_AWAY
     assert route.method.lower() in known or beyond
 
 

@@ -64,6 +64,22 @@ async def test_a_held_request_waits_until_it_is_let_go(api: Api, github: StandIn
     assert len(github.state.comments) == 1
 
 
+async def test_an_answer_that_is_kept_back_is_lost_after_the_write(
+    api: Api, github: StandInGitHub
+) -> None:
+    kept_back = github.faults.add("POST", "*/comments", "kept_back")
+
+    async def ask() -> None:
+        with pytest.raises(aiohttp.ClientError):
+            await api("POST", COMMENTS, {"body": "x"})
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(ask())
+        await kept_back.reached.wait()
+        assert len(github.state.comments) == 1
+        kept_back.release()
+
+
 async def test_a_slow_answer_still_comes(api: Api, github: StandInGitHub) -> None:
     github.faults.add("POST", "*/comments", "slow", seconds=0.01)
     assert (await api("POST", COMMENTS, {"body": "x"})).status == 201

@@ -1,10 +1,9 @@
-"""The App, its installation, its tokens and its delivery log.
+"""The App, its installation and its tokens.
 
 https://docs.github.com/en/rest/apps
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from covend.demo.github.answers import Answer, Refused, not_found
 from covend.demo.github.auth import (
@@ -17,12 +16,9 @@ from covend.demo.github.auth import (
     new_installation_token,
 )
 from covend.demo.github.routes import Call, delete, get, post
-from covend.demo.github.state import Hosted, LoggedDelivery, State
+from covend.demo.github.state import Hosted, State
 from covend.demo.payloads import people, repositories
 from covend.demo.records import EPOCH, JsonObject, moment
-
-DELIVERIES_KEPT = timedelta(days=3)
-"""How far back GitHub's delivery log reaches."""
 
 
 async def show_app(call: Call) -> Answer:
@@ -82,37 +78,6 @@ async def list_installed_repositories(call: Call) -> Answer:
         "repositories",
         found,
         lambda each: repositories.repository(call.state.site, each.repository),
-    )
-
-
-async def list_deliveries(call: Call) -> Answer:
-    """List the delivery log, newest first, by cursor, three days back."""
-    since = call.state.now() - DELIVERIES_KEPT
-    kept = [entry for entry in call.state.deliveries if entry.delivered_at >= since]
-    newest = sorted(kept, key=lambda entry: entry.id, reverse=True)
-    cursor, size = call.query.get("cursor"), int(call.query.get("per_page", "30"))
-    rest = [entry for entry in newest if cursor is None or entry.id < int(cursor.lstrip("v"))]
-    shown = rest[:size]
-    headers = {}
-    if len(rest) > size:
-        url = f"{call.state.site.api}{call.path}?per_page={size}&cursor=v{shown[-1].id}"
-        headers = {"Link": f'<{url}>; rel="next"'}
-    return Answer(body=[_log_entry(entry) for entry in shown], headers=headers)
-
-
-async def show_delivery(call: Call) -> Answer:
-    """Show one delivery with its headers and payload."""
-    number = call.number("delivery_id")
-    found = next((entry for entry in call.state.deliveries if entry.id == number), None)
-    if found is None:
-        raise not_found()
-    return Answer(
-        body=_log_entry(found)
-        | {
-            "url": "https://covend.example.org/webhooks/github",
-            "request": {"headers": dict(found.headers), "payload": found.payload},
-            "response": {"headers": {}, "payload": None},
-        }
     )
 
 
@@ -179,32 +144,12 @@ def _token(state: State, made: Credential, chosen: Sequence[Hosted] | None) -> J
     return body
 
 
-def _log_entry(entry: LoggedDelivery) -> JsonObject:
-    installation = entry.payload.get("installation") or {}
-    return {
-        "id": entry.id,
-        "guid": entry.guid,
-        "delivered_at": moment(entry.delivered_at),
-        "redelivery": entry.redelivery,
-        "duration": 0.27,
-        "status": "OK" if entry.status_code < 300 else "Invalid HTTP Response",  # noqa: PLR2004
-        "status_code": entry.status_code,
-        "event": entry.event,
-        "action": entry.payload.get("action"),
-        "installation_id": installation.get("id"),
-        "repository_id": (entry.payload.get("repository") or {}).get("id"),
-        "throttled_at": None,
-    }
-
-
 ROUTES = (
     get("/app", show_app, APP),
     get("/app/installations", list_installations, APP),
     get("/app/installations/{installation_id}", show_installation, APP),
     post("/app/installations/{installation_id}/access_tokens", create_token, APP),
     get("/repos/{owner}/{repo}/installation", show_installation, APP),
-    get("/app/hook/deliveries", list_deliveries, APP),
-    get("/app/hook/deliveries/{delivery_id}", show_delivery, APP),
     delete("/installation/token", revoke_token),
     get("/installation/repositories", list_installed_repositories),
     post("/app-manifests/{code}/conversions", convert_manifest, ANYONE),

@@ -3,6 +3,7 @@
 https://docs.github.com/en/rest/checks/runs
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,6 +17,14 @@ from covend.demo.records import CheckRun, CommitStatus, JsonObject
 
 DESCRIPTION_MAX = 140
 """Characters in a status's description."""
+ANNOTATIONS_MAX = 50
+"""Annotations of one request."""
+ANNOTATION_BYTES_MAX = 64 * 1024
+"""Of a message, and of the raw details."""
+TITLE_MAX = 255
+"""Characters in an annotation's title."""
+SUMMARY_MAX = 65_535
+"""Characters in a summary, and in the text below it."""
 
 _REPO = "/repos/{owner}/{repo}"
 _RUN = f"{_REPO}/check-runs/{{check_run_id}}"
@@ -146,6 +155,7 @@ def _changed(call: Call, run: CheckRun) -> CheckRun:
     """Apply a body; annotations add up, a conclusion completes, completion needs a conclusion."""
     fields = call.fields
     output = fields.get("output") or {}
+    _require_bounds(output)
     changes = {name: fields[name] for name in _COPIED if name in fields}
     changes |= {name: output[name] for name in _OUTPUT if name in output}
     changes |= {
@@ -163,6 +173,39 @@ def _changed(call: Call, run: CheckRun) -> CheckRun:
     if new.status == "completed" and new.conclusion is None:
         raise invalid("CheckRun", "conclusion", "missing_field")
     return new if new.status == "completed" else replace(new, conclusion=None, completed_at=None)
+
+
+def _require_bounds(output: JsonObject) -> None:
+    for name in ("summary", "text"):
+        if len(output.get(name) or "") > SUMMARY_MAX:
+            raise invalid("CheckRun", name, "custom", f"Only {SUMMARY_MAX} characters are allowed")
+    annotations: Sequence[JsonObject] = output.get("annotations") or ()
+    if len(annotations) > ANNOTATIONS_MAX:
+        message = f"No more than {ANNOTATIONS_MAX} annotations are allowed at once"
+        raise invalid("CheckRun", "annotations", "custom", message)
+    for annotation in annotations:
+        fault = _annotation_fault(annotation)
+        if fault is not None:
+            raise invalid("CheckAnnotation", fault, "invalid")
+
+
+def _annotation_fault(annotation: JsonObject) -> str | None:
+    """Name the field that GitHub would not have; one bad annotation refuses the whole request."""
+    first, last = annotation["start_line"], annotation["end_line"]
+    path = annotation["path"]
+    if not path or path.startswith("/") or not path.isprintable():
+        return "path"
+    if not 1 <= first <= last:
+        return "end_line"
+    if first != last and {"start_column", "end_column"} & set(annotation):
+        return "start_column"
+    if len(annotation.get("title") or "") > TITLE_MAX:
+        return "title"
+    for name in ("message", "raw_details"):
+        text = annotation.get(name)
+        if text is not None and not 0 < len(text.encode()) <= ANNOTATION_BYTES_MAX:
+            return name
+    return None
 
 
 def _is_wanted(call: Call, run: CheckRun, sha: str) -> bool:

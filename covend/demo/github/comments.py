@@ -1,4 +1,4 @@
-"""Issues, their comments, labels and reactions.
+"""Issues, their comments and reactions.
 
 https://docs.github.com/en/rest/issues/comments
 """
@@ -9,9 +9,8 @@ from datetime import datetime
 
 from covend.demo.github.answers import Answer, Refused, not_found, require_short
 from covend.demo.github.routes import Call, Route, delete, get, patch, post
-from covend.demo.payloads import issues, pulls
-from covend.demo.payloads.scene import fresh_sha
-from covend.demo.records import Issue, IssueComment, Label, Reaction
+from covend.demo.payloads import issues
+from covend.demo.records import Issue, IssueComment, Reaction
 
 _ISSUE = "/repos/{owner}/{repo}/issues/{issue_number}"
 _COMMENT = "/repos/{owner}/{repo}/issues/comments/{comment_id}"
@@ -21,13 +20,13 @@ _WRITE = ("issues:write", "pull_requests:write")
 
 async def show_issue(call: Call) -> Answer:
     """Show an issue, or the issue side of a pull request."""
-    shown = issues.issue(call.state.site, call.hosted.repository, _issue(call))
+    shown = issues.issue(call.state.site, call.hosted.repository, find_issue(call))
     return Answer(body=shown)
 
 
 async def list_comments(call: Call) -> Answer:
     """List comments, oldest first; `since` leaves out what was not touched since then."""
-    site, hosted, number = call.state.site, call.hosted, _issue(call).number
+    site, hosted, number = call.state.site, call.hosted, find_issue(call).number
     since = call.query.get("since")
     start = datetime.fromisoformat(since) if since else None
     found = [
@@ -46,7 +45,7 @@ async def create_comment(call: Call) -> Answer:
     comment = IssueComment(
         id=next(call.state.ids),
         repository=call.hosted.full_name,
-        number=_issue(call).number,
+        number=find_issue(call).number,
         author=call.caller,
         app=call.credential.app,
         body=body,
@@ -76,21 +75,6 @@ async def delete_comment(call: Call) -> Answer:
     """Remove a comment."""
     call.state.comments.remove(_comment(call))
     return Answer(status=204)
-
-
-async def add_labels(call: Call) -> Answer:
-    """Put labels on an issue or pull request, beside those it has."""
-    hosted, issue = call.hosted, _issue(call)
-    names = call.body["labels"] if isinstance(call.body, dict) else call.body
-    wanted = [name["name"] if isinstance(name, dict) else name for name in names]
-    known = {label.name for label in issue.labels}
-    fresh = tuple(_label(hosted.full_name, name) for name in wanted if name not in known)
-    labels = issue.labels + fresh
-    if issue.is_pull_request:
-        hosted.pulls[issue.number] = replace(hosted.pulls[issue.number], labels=labels)
-    else:
-        hosted.issues[issue.number] = replace(issue, labels=labels)
-    return Answer(body=[pulls.label(call.state.site, hosted.repository, each) for each in labels])
 
 
 async def list_reactions(call: Call) -> Answer:
@@ -137,7 +121,8 @@ async def delete_reaction(call: Call) -> Answer:
     return Answer(status=204)
 
 
-def _issue(call: Call) -> Issue:
+def find_issue(call: Call) -> Issue:
+    """Find the issue in the path, or the issue side of a pull request, or refuse with 404."""
     hosted, number = call.hosted, call.number("issue_number")
     if number in hosted.issues:
         return hosted.issues[number]
@@ -171,13 +156,9 @@ def _shown(call: Call, comment: IssueComment) -> dict[str, object]:
     return issues.issue_comment(call.state.site, call.hosted.repository, comment)
 
 
-def _label(full_name: str, name: str) -> Label:
-    return Label(id=int(fresh_sha(full_name, name)[:8], 16), name=name)
-
-
 def _subject(call: Call) -> tuple[str, int]:
     if "issue_number" in call.params:
-        return "issue", _issue(call).number
+        return "issue", find_issue(call).number
     kind = "review_comment" if "/pulls/comments/" in call.path else "comment"
     return kind, call.number("comment_id")
 
@@ -201,7 +182,6 @@ ROUTES = (
     get(_ISSUE, show_issue, *_READ),
     get(f"{_ISSUE}/comments", list_comments, *_READ),
     post(f"{_ISSUE}/comments", create_comment, *_WRITE),
-    post(f"{_ISSUE}/labels", add_labels, *_WRITE),
     get(_COMMENT, show_comment, *_READ),
     patch(_COMMENT, update_comment, *_WRITE),
     delete(_COMMENT, delete_comment, *_WRITE),

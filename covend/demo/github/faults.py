@@ -28,6 +28,7 @@ class Fault(StrEnum):
     SECONDARY_403 = "secondary_403"
     SLOW = "slow"
     HELD = "held"
+    KEPT_BACK = "kept_back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ COURSES = MappingProxyType(
         Fault.SECONDARY_403: Course(applied=False, answered=True),
         Fault.SLOW: Course(applied=True, answered=True),
         Fault.HELD: Course(applied=True, answered=True),
+        Fault.KEPT_BACK: Course(applied=True, answered=False),
     }
 )
 
@@ -59,6 +61,7 @@ class Planned:
 
     `seconds` is the length of SLOW, and what `Retry-After` says where the kind sends it. HELD
     stops a request before it is applied: `reached` tells that it is there, `release` lets it on.
+    KEPT_BACK does so after it is applied, and its answer is lost.
     """
 
     method: str
@@ -79,10 +82,17 @@ class Planned:
 
     async def delay(self) -> None:
         """Keep the request waiting, where the kind does."""
-        self.reached.set()
+        if self.kind is not Fault.KEPT_BACK:
+            self.reached.set()
         if self.kind is Fault.SLOW:
             await asyncio.sleep(self.seconds)
         if self.kind is Fault.HELD:
+            await self._released.wait()
+
+    async def linger(self) -> None:
+        """Keep the answer waiting, where the kind does."""
+        if self.kind is Fault.KEPT_BACK:
+            self.reached.set()
             await self._released.wait()
 
     def answer(self, reset_at: int) -> Answer | None:

@@ -5,7 +5,7 @@ https://docs.github.com/en/rest/pulls
 
 from dataclasses import replace
 
-from covend.demo.github.answers import Answer, invalid
+from covend.demo.github.answers import Answer, invalid, require_short
 from covend.demo.github.routes import Call, get, in_thread, patch, post
 from covend.demo.github.state import Hosted, State
 from covend.demo.payloads import pulls, repositories
@@ -13,6 +13,7 @@ from covend.demo.records import JsonObject, PullRequest
 from covend.demo.repository import PullBranches
 
 _REPO = "/repos/{owner}/{repo}"
+TITLE_MAX = 256
 _READ, _WRITE = ("pull_requests:read",), ("pull_requests:write",)
 
 
@@ -47,6 +48,9 @@ async def list_files(call: Call) -> Answer:
 async def create_pull(call: Call) -> Answer:
     """Open a pull request between two branches of the repository."""
     hosted = call.hosted
+    _require_words(call)
+    if hosted.repository.private and not call.credential.allows("contents:read"):
+        raise invalid("PullRequest", "head", "custom", "not all refs are readable")
     head, base = call.text("head").rpartition(":")[2], call.text("base")
     await in_thread(_require_branches, hosted, head, base)
     number = hosted.next_number()
@@ -59,6 +63,7 @@ async def create_pull(call: Call) -> Answer:
 
 async def update_pull(call: Call) -> Answer:
     """Change the title, the body or the state."""
+    _require_words(call)
     hosted, number = call.hosted, call.number("pull_number")
     changes = {k: v for k, v in call.fields.items() if k in {"title", "body", "state"}}
     pull = await in_thread(hosted.live_pull, number)
@@ -88,6 +93,16 @@ def _matches(hosted: Hosted, pull: PullRequest, call: Call) -> bool:
         and wanted.get("head") in {None, f"{owner}:{pull.head_ref}"}
         and wanted.get("base") in {None, pull.base_ref}
     )
+
+
+def _require_words(call: Call) -> None:
+    title, body = call.fields.get("title"), call.fields.get("body")
+    if title is not None and not title.strip():
+        raise invalid("PullRequest", "title", "missing_field")
+    if title is not None and len(title) > TITLE_MAX:
+        message = f"title is too long (maximum is {TITLE_MAX} characters)"
+        raise invalid("PullRequest", "title", "custom", message)
+    require_short("PullRequest", body or "")
 
 
 def _require_branches(hosted: Hosted, head: str, base: str) -> None:

@@ -125,6 +125,7 @@ async def delete_ref(call: Call) -> Answer:
     if await in_thread(git.resolve, ref) is None:
         raise Refused(422, "Reference does not exist")
     await in_thread(git.delete_ref, ref)
+    await in_thread(call.hosted.refresh_pulls)
     return Answer(status=204)
 
 

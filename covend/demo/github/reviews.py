@@ -5,18 +5,27 @@ https://docs.github.com/en/rest/pulls/reviews
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from covend.demo.github.answers import BODY_MAX, Answer, not_found, unprocessable
+from covend.demo.github.answers import (
+    BODY_MAX,
+    Answer,
+    not_found,
+    require_short,
+    unprocessable,
+)
 from covend.demo.github.hunks import Spot, hunk_until, spots
-from covend.demo.github.routes import Call, get, in_thread, post
+from covend.demo.github.routes import Call, get, in_thread, patch, post, put
 from covend.demo.github.state import Hosted
 from covend.demo.payloads import issues
 from covend.demo.records import JsonObject, PullRequest, Review, ReviewComment
 from covend.demo.repository import ChangedFile
 
+DISMISSIBLE = ("APPROVED", "CHANGES_REQUESTED")
 STATES = {"APPROVE": "APPROVED", "REQUEST_CHANGES": "CHANGES_REQUESTED", "COMMENT": "COMMENTED"}
 """What becomes of a review's `event`; without one the review stays a draft, PENDING."""
 
+_COMMENT = "/repos/{owner}/{repo}/pulls/comments/{comment_id}"
 _PULL = "/repos/{owner}/{repo}/pulls/{pull_number}"
 _READ, _WRITE = ("pull_requests:read",), ("pull_requests:write",)
 
@@ -51,6 +60,52 @@ async def create_review(call: Call) -> Answer:
     return Answer(body=issues.review(call.state.site, hosted.repository, review))
 
 
+async def dismiss_review(call: Call) -> Answer:
+    """Dismiss a review that approves or asks for changes; what only comments cannot be."""
+    old, message = _find_review(call), call.text("message")
+    if not message.strip():
+        raise unprocessable("Message can't be blank")
+    if old.state not in DISMISSIBLE:
+        raise unprocessable(f"Can not dismiss a {old.state.lower()} pull request review")
+    new = replace(old, state="DISMISSED", dismissal=message)
+    call.state.reviews[call.state.reviews.index(old)] = new
+    return Answer(body=issues.review(call.state.site, call.hosted.repository, new))
+
+
+async def reply_to_comment(call: Call) -> Answer:
+    """Reply in a thread: to the comment that began it, never to another reply."""
+    body = call.text("body")
+    top = _find_comment(call)
+    if top.number != _pull_number(call):
+        raise not_found()
+    if top.in_reply_to is not None:
+        raise unprocessable("Replies to replies are not supported")
+    require_short("PullRequestReviewComment", body)
+    now = call.state.now()
+    reply = replace(
+        top,
+        id=next(call.state.ids),
+        author=call.caller,
+        body=body,
+        in_reply_to=top.id,
+        association=call.state.association(call.hosted, call.caller),
+        created_at=now,
+        updated_at=now,
+    )
+    call.state.review_comments.append(reply)
+    shown = issues.review_comment(call.state.site, call.hosted.repository, reply)
+    return Answer(status=201, body=shown)
+
+
+async def update_review_comment(call: Call) -> Answer:
+    """Write an inline comment's text anew."""
+    old, body = _find_comment(call), call.text("body")
+    require_short("PullRequestReviewComment", body)
+    new = replace(old, body=body, updated_at=call.state.now())
+    call.state.review_comments[call.state.review_comments.index(old)] = new
+    return Answer(body=issues.review_comment(call.state.site, call.hosted.repository, new))
+
+
 async def list_reviews(call: Call) -> Answer:
     """List the reviews of a pull request, oldest first."""
     site, hosted = call.state.site, call.hosted
@@ -73,20 +128,31 @@ async def list_comments_of_review(call: Call) -> Answer:
 
 
 async def list_review_comments(call: Call) -> Answer:
-    """List the inline comments of a pull request."""
+    """List the inline comments of a pull request; `since` leaves out what is older."""
     site, hosted = call.state.site, call.hosted
     at = (hosted.full_name, _pull_number(call))
-    found = [each for each in call.state.review_comments if (each.repository, each.number) == at]
+    since = call.query.get("since")
+    start = datetime.fromisoformat(since) if since else None
+    found = [
+        each
+        for each in call.state.review_comments
+        if (each.repository, each.number) == at and (start is None or each.updated_at >= start)
+    ]
     return call.page(found, lambda comment: issues.review_comment(site, hosted.repository, comment))
 
 
 async def show_review_comment(call: Call) -> Answer:
     """Show one inline comment."""
+    found = _find_comment(call)
+    return Answer(body=issues.review_comment(call.state.site, call.hosted.repository, found))
+
+
+def _find_comment(call: Call) -> ReviewComment:
     number = call.number("comment_id")
     found = next((each for each in call.state.review_comments if each.id == number), None)
     if found is None or found.repository != call.hosted.full_name:
         raise not_found()
-    return Answer(body=issues.review_comment(call.state.site, call.hosted.repository, found))
+    return found
 
 
 def _pull_number(call: Call) -> int:
@@ -214,5 +280,8 @@ ROUTES = (
     get(f"{_PULL}/reviews/{{review_id}}", show_review, *_READ),
     get(f"{_PULL}/reviews/{{review_id}}/comments", list_comments_of_review, *_READ),
     get(f"{_PULL}/comments", list_review_comments, *_READ),
-    get("/repos/{owner}/{repo}/pulls/comments/{comment_id}", show_review_comment, *_READ),
+    put(f"{_PULL}/reviews/{{review_id}}/dismissals", dismiss_review, *_WRITE),
+    post(f"{_PULL}/comments/{{comment_id}}/replies", reply_to_comment, *_WRITE),
+    get(_COMMENT, show_review_comment, *_READ),
+    patch(_COMMENT, update_review_comment, *_WRITE),
 )

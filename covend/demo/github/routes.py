@@ -103,6 +103,10 @@ def patch(path: str, answer: Operation, *needs: str) -> Route:
     return Route(method=HTTPMethod.PATCH, path=path, answer=answer, needs=needs)
 
 
+def put(path: str, answer: Operation, *needs: str) -> Route:
+    return Route(method=HTTPMethod.PUT, path=path, answer=answer, needs=needs)
+
+
 def delete(path: str, answer: Operation, *needs: str) -> Route:
     return Route(method=HTTPMethod.DELETE, path=path, answer=answer, needs=needs)
 

@@ -21,11 +21,15 @@ from aiohttp import web
 
 from covend.demo import payloads
 from covend.demo.github import (
+    admission,
     apps,
-    auth,
     checks,
     comments,
+    deliveries,
     git_http,
+    graphql,
+    labels,
+    moving,
     pulls,
     repos,
     reviews,
@@ -33,9 +37,10 @@ from covend.demo.github import (
 )
 from covend.demo.github.answers import Answer, Refused, refusal
 from covend.demo.github.auth import ANONYMOUS, Credential, Kind
+from covend.demo.github.conditional import tagged
 from covend.demo.github.faults import COURSES, Faults, Planned
 from covend.demo.github.keys import AppKey, demo_key
-from covend.demo.github.pacing import limits, rate_headers
+from covend.demo.github.pacing import forgive, limits, rate_headers
 from covend.demo.github.routes import Call, Route
 from covend.demo.github.state import Hosted, Request, State, Violation
 from covend.demo.payloads.people import PERMISSIONS
@@ -49,16 +54,20 @@ Found = TypeVar("Found")
 
 ROUTES: tuple[Route, ...] = (
     *apps.ROUTES,
+    *deliveries.ROUTES,
     *users.ROUTES,
     *repos.ROUTES,
     *pulls.ROUTES,
     *reviews.ROUTES,
     *comments.ROUTES,
+    *labels.ROUTES,
+    *graphql.ROUTES,
     *checks.ROUTES,
     *git_http.ROUTES,
 )
 """Everything the stand-in answers."""
 
+_LONGEST_FIRST = sorted(ROUTES, key=lambda route: route.path.count("/"), reverse=True)
 _WITH_SLASHES = ("ref", "basehead", "branch")
 """Path parameters that may hold slashes, because branches do."""
 
@@ -109,7 +118,9 @@ class StandInGitHub:
         self.add_account(app.bot)
         self._description = description
         self._runner = web.AppRunner(
-            _application(self._serve, self._serve_unknown), access_log=None, shutdown_timeout=1.0
+            _application(self._serve, self._serve_by_id, self._serve_unknown),
+            access_log=None,
+            shutdown_timeout=1.0,
         )
 
     async def __aenter__(self) -> Self:
@@ -186,6 +197,10 @@ class StandInGitHub:
         self.add_account(account)
         self.state.tokens[token] = Credential(kind=Kind.USER, account=account, token=token)
 
+    def rename(self, hosted: Hosted, name: str, *, owner: Account | None = None) -> None:
+        """Let a repository be called otherwise from now on, as its old name redirects to."""
+        moving.rename(self.state, hosted, name, owner)
+
     def scene(
         self,
         hosted: Hosted,
@@ -228,7 +243,21 @@ class StandInGitHub:
             await fault.delay()
         answer = await self._answer(route, request, at, fault)
         await self._settle(at, answer, fault)
-        return _drop(request) if answer is None else self._response(answer)
+        return _drop(request) if answer is None else self._response(answer, at)
+
+    async def _serve_by_id(self, request: web.Request) -> web.StreamResponse:
+        """Serve what a redirect led to, as if it were asked for by its name."""
+        try:
+            path = moving.named_path(self.state, **request.match_info)
+        except Refused:
+            return await self._serve_unknown(request)
+        found = moving.find_route(_LONGEST_FIRST, _WITH_SLASHES, request.method, path)
+        if found is None:
+            return await self._serve_unknown(request)
+        route, params = found
+        request.match_info.clear()
+        request.match_info.update(params)
+        return await self._serve(route, request)
 
     async def _serve_unknown(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
@@ -236,7 +265,7 @@ class StandInGitHub:
         self._violate("route", request, "the stand-in has no such operation")
         answer = refusal(404, "Not Found")
         await self._settle(at, answer, None)
-        return self._response(answer)
+        return self._response(answer, at)
 
     async def _answer(
         self, route: Route, request: web.Request, at: int, fault: Planned | None
@@ -246,14 +275,17 @@ class StandInGitHub:
             return await self._apply(route, request, at)
         course = COURSES[fault.kind]
         true = await self._apply(route, request, at) if course.applied else None
+        await fault.linger()
         if not course.answered:
             return None
-        return fault.answer(limits(self.state)["reset"]) or true
+        reset_at = limits(self.state, self.requests[at].credential)["reset"]
+        return fault.answer(reset_at) or true
 
     async def _apply(self, route: Route, request: web.Request, at: int) -> Answer:
         try:
-            credential = self._admit(route, request)
+            credential = admission.identify(self.state, request)
             self.requests[at] = replace(self.requests[at], credential=credential)
+            admission.admit(self.state, route, request, credential)
             call = Call(
                 state=self.state,
                 credential=credential,
@@ -264,7 +296,8 @@ class StandInGitHub:
                 body=self.requests[at].body,
             )
             self._require_described(route, request, call.body)
-            answer = await route.answer(call)
+            answer = tagged(request.method, request.headers, credential, await route.answer(call))
+            forgive(self.state, credential, answer)
         except Refused as refused:
             return refused.answer
         except Exception as error:  # noqa: BLE001 - a fault of the stand-in must show in the test
@@ -272,32 +305,6 @@ class StandInGitHub:
             return refusal(500, "Server Error")
         self._check_answer(route, request, answer)
         return answer
-
-    def _admit(self, route: Route, request: web.Request) -> Credential:
-        credential = self._identify(request)
-        if route.needs == (auth.ANYONE,):
-            return credential
-        if credential.kind is Kind.ANONYMOUS:
-            raise Refused(401, "Requires authentication")
-        if "repo" in request.match_info:
-            names = request.match_info
-            hosted = self.state.find(f"{names['owner']}/{names['repo']}")
-            private = hosted.repository.private
-            auth.require_repository(credential, hosted.full_name, private=private)
-        auth.require(credential, route.needs)
-        return credential
-
-    def _identify(self, request: web.Request) -> Credential:
-        token = auth.token_of(request.headers.get("Authorization", ""))
-        if not token:
-            return ANONYMOUS
-        known = self.state.tokens.get(token)
-        if known is None and token.startswith("ey"):
-            key, now = self.state.public_key, self.state.clock()
-            return auth.read_app_token(token, self.state.app, key, now)
-        if known is None or (known.expires_at and known.expires_at <= self.state.clock()):
-            raise Refused(401, "Bad credentials")
-        return known
 
     def _require_described(self, route: Route, request: web.Request, body: object) -> None:
         if self._description is None or isinstance(body, bytes):
@@ -342,8 +349,9 @@ class StandInGitHub:
             self.requests[at] = replace(self.requests[at], status=status, fault=kind)
             self.state.changed.notify_all()
 
-    def _response(self, answer: Answer) -> web.Response:
-        headers = rate_headers(self.state) | dict(answer.headers)
+    def _response(self, answer: Answer, at: int) -> web.Response:
+        credential = self.requests[at].credential
+        headers = rate_headers(self.state, credential) | dict(answer.headers)
         if isinstance(answer.body, bytes):
             return web.Response(body=answer.body, status=answer.status, headers=headers)
         body = b"" if answer.body is None else json.dumps(answer.body).encode()
@@ -351,12 +359,14 @@ class StandInGitHub:
         return web.Response(body=body, status=answer.status, headers=headers)
 
 
-def _application(serve: Callable[..., Any], serve_unknown: Callable[..., Any]) -> web.Application:
+def _application(
+    serve: Callable[..., Any], serve_by_id: Callable[..., Any], serve_unknown: Callable[..., Any]
+) -> web.Application:
     application = web.Application(client_max_size=BODY_LIMIT)
-    longest_first = sorted(ROUTES, key=lambda route: route.path.count("/"), reverse=True)
-    for route in longest_first:
+    for route in _LONGEST_FIRST:
         pattern = _pattern(route.path)
         application.router.add_route(route.method, pattern, functools.partial(serve, route))
+    application.router.add_route("*", moving.BY_ID, serve_by_id)
     application.router.add_route("*", "/{path:.*}", serve_unknown)
     return application
 

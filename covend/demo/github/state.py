@@ -5,6 +5,7 @@ The lists are for tests to read; only the operations append to them.
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -57,7 +58,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedDelivery:
-    """An entry of the App's delivery log."""
+    """One try to deliver a webhook, as a log shows it."""
 
     id: int
     guid: str
@@ -67,6 +68,8 @@ class LoggedDelivery:
     delivered_at: datetime
     status_code: int = 502
     redelivery: bool = False
+    hook: int | None = None
+    """The repository's webhook; None for the App's."""
 
 
 @dataclass(slots=True)
@@ -78,6 +81,8 @@ class Hosted:
     pulls: dict[int, PullRequest] = field(default_factory=dict)
     issues: dict[int, Issue] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)
+    protected: set[str] = field(default_factory=set)
+    """Globs of the branches that nobody pushes to."""
     _diffs: dict[tuple[str, str], tuple[ChangedFile, ...]] = field(default_factory=dict)
 
     @property
@@ -163,9 +168,17 @@ class Hosted:
         return tuple(pull for pull in live if pull.head_sha == sha and pull.state == "open")
 
     def refresh_pulls(self) -> None:
-        """Bring the refs of all pull requests up to date after a push; runs git."""
-        for number in self.pulls:
-            self.git.refresh_pull(number)
+        """Bring all pull requests up to date after a push; runs git.
+
+        One whose branch is gone is closed, and one that is closed or merged follows no branch.
+        """
+        for number, pull in self.pulls.items():
+            if pull.state != "open":
+                continue
+            if self.git.resolve(self.git.pulls[number].head) is None:
+                self.pulls[number] = replace(pull, state="closed")
+            else:
+                self.git.refresh_pull(number)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -180,6 +193,14 @@ class State:
     clock: Callable[[], datetime]
     permissions: dict[str, str]
     hosted: dict[str, Hosted] = field(default_factory=dict)
+    moved: dict[str, int] = field(default_factory=dict)
+    """The ids of repositories by names that they have no more."""
+    requests_per_hour: int = 5_000
+    writes_per_minute: int | None = None
+    spent: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """Requests by caller and hour."""
+    written: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """Requests that change something, by caller and minute."""
     accounts: dict[str, Account] = field(default_factory=dict)
     tokens: dict[str, Credential] = field(default_factory=dict)
     check_runs: list[CheckRun] = field(default_factory=list)

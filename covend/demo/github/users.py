@@ -28,7 +28,7 @@ async def show_user(call: Call) -> Answer:
 
 async def show_rate_limit(call: Call) -> Answer:
     """Show what is left of the hour."""
-    core = limits(call.state)
+    core = limits(call.state, call.credential)
     search = core | {"limit": 30, "used": 0, "remaining": 30}
     return Answer(body={"resources": {"core": core, "search": search}, "rate": core})
 

@@ -104,7 +104,8 @@ def review_comment(site: Site, hosted: Repository, written: ReviewComment) -> Js
     pull_url = f"{api_url(site, hosted)}/pulls/{written.number}"
     page = f"{html_url(site, hosted)}/pull/{written.number}#discussion_r{written.id}"
     links = {"self": url, "html": page, "pull_request": pull_url}
-    return {
+    reply = {} if written.in_reply_to is None else {"in_reply_to_id": written.in_reply_to}
+    return reply | {
         "url": url,
         "pull_request_review_id": written.review_id,
         "id": written.id,
