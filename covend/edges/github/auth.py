@@ -7,7 +7,7 @@ https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-githu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -22,19 +22,20 @@ from covend.core.errors import ConfigError, GitHubError
 from covend.core.model import Moment
 from covend.core.secret import Secret
 from covend.core.settings import GitHub
-from covend.edges.github.errors import BadAnswer, MissingPermission, Refused
+from covend.edges.github.courier import Courier, Places
+from covend.edges.github.errors import BadAnswer, MissingPermission, Refused, Unreachable
+from covend.edges.github.nobody import NoAuth
 from covend.edges.github.pacing import Pacing
+from covend.edges.github.tokens import Scope, Token, Tokens
 from covend.edges.github.wire import Answer, Observe, Question, Wire, refusal_of
 
 BACK_S = 60
 """An App token is dated back, because GitHub refuses one from the future and clocks differ."""
 AHEAD_S = 9 * 60
 """GitHub takes at most ten minutes."""
-SPARE_S = 5 * 60
-"""A cached token is used until this long before its end."""
 _UNPROCESSABLE = 422
-_Key = tuple[int, str | int, tuple[tuple[str, str], ...]]
-
+_UNAUTHORIZED = 401
+_READ_METADATA = (("metadata", "read"),)
 
 Learn = Callable[[str], None]
 
@@ -49,6 +50,11 @@ class Auth(Protocol):
     @property
     def app_id(self) -> int | None:
         """The App's number; None with a plain token."""
+        ...
+
+    @property
+    def places(self) -> Places:
+        """Room for the requests of all who ask this GitHub."""
         ...
 
     async def token_for(
@@ -68,6 +74,18 @@ class Auth(Protocol):
         """Drop a token that GitHub refused; True where another one can be had."""
         ...
 
+    def take_idle(self) -> Sequence[Token]:
+        """Give up the tokens that nobody needs any more; the caller revokes them."""
+        ...
+
+    def close(self) -> Sequence[Token]:
+        """Give up all tokens, for the caller to revoke, and make no more of them."""
+        ...
+
+    async def as_app(self, question: Question) -> Answer:
+        """Ask what only the App itself may be told; raises Refused with a plain token."""
+        ...
+
     async def own_login(self) -> str:
         """Give the login under which covend's own writes appear."""
         ...
@@ -82,7 +100,7 @@ def open_auth(
     wall: Callable[[], Moment],
     learn: Learn = _keep_quiet,
 ) -> Auth:
-    """Choose by what is configured; raises ConfigError where neither or an unusable key is.
+    """Choose by what is configured; raises ConfigError for an unusable key.
 
     `now` is covend's own clock. `wall` is the machine's, which may jump: only by it do covend and
     GitHub mean the same moment, also after a suspend. `learn` is told every token that is made or
@@ -93,7 +111,7 @@ def open_auth(
         return AppAuth(wire, settings.app_id, load_key(settings.private_key), now, wall, learn)
     if settings.token is not None:
         return TokenAuth(wire, settings.token, now)
-    raise ConfigError("github: neither app_id with private_key nor a token is given")
+    return NoAuth()
 
 
 def load_key(pem: Secret) -> RSAPrivateKey:
@@ -112,9 +130,9 @@ class TokenAuth:
 
     def __init__(self, wire: Wire, token: Secret, now: Callable[[], Moment]) -> None:
         """The token is used as it is; its owner chose its reach."""
-        self._wire = wire
+        self.places = Places()
+        self._courier = Courier(wire, Pacing(now), self.places)
         self._token = token
-        self._pacing = Pacing(now)
         self._login: str | None = None
 
     @property
@@ -139,19 +157,25 @@ class TokenAuth:
         """See `Auth.forget`."""
         return False
 
+    def take_idle(self) -> Sequence[Token]:
+        """See `Auth.take_idle`: its owner revokes it."""
+        return ()
+
+    def close(self) -> Sequence[Token]:
+        """See `Auth.close`: its owner revokes it."""
+        return ()
+
+    async def as_app(self, question: Question) -> Answer:
+        """See `Auth.as_app`."""
+        raise Refused(f"{question.operation}: only an App may ask this", status=0)
+
     async def own_login(self) -> str:
         """See `Auth.own_login`; asked once."""
         if self._login is None:
             question = Question(operation="get_user", method="GET", path="/user")
-            answer = await _ask(self._wire, self._pacing, question, self._token.reveal())
+            answer = await _ask(self._courier, question, self._token.reveal())
             self._login = answer.text("login")
         return self._login
-
-
-@dataclass(slots=True, kw_only=True)
-class _Token:
-    text: str = field(repr=False)
-    expires_at: Moment
 
 
 @dataclass(slots=True)
@@ -175,15 +199,16 @@ class AppAuth:
         learn: Learn = _keep_quiet,
     ) -> None:
         """Keep the loaded key; nothing is asked before it is needed."""
-        self._wire = wire
+        self.places = Places()
+        self._courier = Courier(wire, Pacing(now), self.places)
         self._app_id = app_id
         self._key = key
         self._wall = wall
         self._learn = learn
-        self._pacing = Pacing(now)
-        self._tokens: dict[_Key, _Token] = {}
-        self._flights: dict[_Key, _Flight] = {}
+        self._tokens = Tokens(now, wall)
+        self._flights: dict[Scope, _Flight] = {}
         self._login: str | None = None
+        self._is_closed = False
 
     @property
     def app_id(self) -> int:
@@ -196,11 +221,15 @@ class AppAuth:
         """See `Auth.token_for`; many who wait for the same token cause one request."""
         if installation is None:
             raise Refused("an App needs to know the installation it acts for", status=0)
-        key = (installation, repository, tuple(sorted(permissions.items())))
-        while (token := self._fresh(key)) is None:
-            flight = self._flights.get(key)
+        if not permissions:
+            raise Refused("a token without named permissions would have them all", status=0)
+        scope = Scope(installation, repository, tuple(sorted(permissions.items())))
+        while (token := self._tokens.find(scope)) is None:
+            if self._is_closed:
+                raise Unreachable("covend is ending, and asks for no more tokens")
+            flight = self._flights.get(scope)
             if flight is None:
-                return await self._lead(key)
+                return await self._lead(scope)
             await flight.landed.wait()
             if flight.error is not None:
                 raise flight.error
@@ -214,21 +243,34 @@ class AppAuth:
         question = Question(
             operation="get_installation", method="GET", path=f"/repos/{repository}/installation"
         )
-        answer = await _ask(self._wire, self._pacing, question, self.app_token())
+        answer = await _ask(self._courier, question, self.app_token())
         return answer.number("id")
 
     def forget(self, token: str) -> bool:
         """See `Auth.forget`; a token that has been replaced meanwhile is left alone."""
-        self._tokens = {key: each for key, each in self._tokens.items() if each.text != token}
+        self._tokens.forget(token)
         return True
+
+    def take_idle(self) -> Sequence[Token]:
+        """See `Auth.take_idle`."""
+        return self._tokens.take_idle()
+
+    def close(self) -> Sequence[Token]:
+        """See `Auth.close`."""
+        self._is_closed = True
+        return self._tokens.take_all()
 
     async def own_login(self) -> str:
         """See `Auth.own_login`: the App's slug with `[bot]`; asked once."""
         if self._login is None:
             question = Question(operation="get_app", method="GET", path="/app")
-            answer = await _ask(self._wire, self._pacing, question, self.app_token())
+            answer = await _ask(self._courier, question, self.app_token())
             self._login = f"{answer.text('slug')}[bot]"
         return self._login
+
+    async def as_app(self, question: Question) -> Answer:
+        """See `Auth.as_app`."""
+        return await _ask(self._courier, question, self.app_token())
 
     def app_token(self) -> str:
         """Sign a token of the App itself, good for `AHEAD_S`."""
@@ -238,72 +280,98 @@ class AppAuth:
         self._learn(token)
         return token
 
-    def _fresh(self, key: _Key) -> str | None:
-        token = self._tokens.get(key)
-        return token.text if token is not None and self._is_fresh(token) else None
-
-    def _is_fresh(self, token: _Token) -> bool:
-        return token.expires_at - SPARE_S * 1000 > self._wall()
-
-    async def _lead(self, key: _Key) -> str:
+    async def _lead(self, scope: Scope) -> str:
         """Fetch for all who wait; where this caller is cancelled, the next one leads."""
-        flight = self._flights[key] = _Flight()
+        flight = self._flights[scope] = _Flight()
         try:
-            token = await self._fetch(key)
+            return await self._fetch(scope)
         except GitHubError as error:
             flight.error = error
             raise
         finally:
-            del self._flights[key]
+            del self._flights[scope]
             flight.landed.set()
-        return token.text
 
-    async def _fetch(self, key: _Key) -> _Token:
-        installation, _, _ = key
+    async def _fetch(self, scope: Scope) -> str:
+        try:
+            text, expires_at = await self._make(scope.installation, _narrowing(scope))
+        except Refused as error:
+            text, expires_at = await self._make_by_id(scope, error)
+        self._tokens.keep(scope, text, expires_at)
+        return text
+
+    async def _make_by_id(self, scope: Scope, error: Refused) -> tuple[str, Moment]:
+        """Ask again by the id of a repository whose name GitHub does not take: it may have another
+        one by now. Raises what `error` means where that is of no use either.
+        """
+        refused = _refused_token(scope, error)
+        if not _is_of_a_name(scope, error):
+            raise refused from None
+        try:
+            found = await self._id_of(scope.installation, str(scope.repository))
+            return await self._make(
+                scope.installation, _narrowing(scope._replace(repository=found))
+            )
+        except Refused:
+            raise refused from None
+
+    async def _id_of(self, installation: int, name: str) -> int:
+        """Read a repository's id, by a token that reads names and nothing else, and is kept only to
+        be revoked.
+        """
+        wide = {"permissions": dict(_READ_METADATA)}
+        text, expires_at = await self._make(installation, wide)
+        self._tokens.displace(Scope(installation, "", _READ_METADATA), text, expires_at)
+        question = Question(operation="get_repository", method="GET", path=f"/repos/{name}")
+        return (await _ask(self._courier, question, text, installation)).number("id")
+
+    async def _make(self, installation: int, narrowing: Mapping[str, Any]) -> tuple[str, Moment]:
         question = Question(
             operation="create_token",
             method="POST",
             path=f"/app/installations/{installation}/access_tokens",
-            body=_narrowing(key),
+            body=narrowing,
             harmless=True,
         )
-        try:
-            answer = await _ask(self._wire, self._pacing, question, self.app_token())
-        except Refused as error:
-            raise _refused_token(key, error) from None
+        answer = await _ask(self._courier, question, self.app_token())
         text = answer.text("token")
         self._learn(text)
-        token = _Token(text=text, expires_at=_expiry(answer))
-        fresh = {each: kept for each, kept in self._tokens.items() if self._is_fresh(kept)}
-        self._tokens = {**fresh, key: token}
-        return token
+        return text, _expiry(answer)
 
 
-async def _ask(wire: Wire, pacing: Pacing, question: Question, token: str) -> Answer:
-    pacing.require_open(None)
-    answer = await wire.exchange(question, token)
-    error = refusal_of(answer) if answer.status >= 300 else None  # noqa: PLR2004 (not a good one)
-    pacing.note(None, answer.status, answer.headers, str(error or ""))
-    if error is not None:
-        raise error
+async def _ask(
+    courier: Courier, question: Question, token: str, installation: int | None = None
+) -> Answer:
+    answer = await courier.carry(question, token, installation)
+    if answer.status == _UNAUTHORIZED:
+        courier.refused(installation)
+    if answer.status >= 300:  # noqa: PLR2004 (not a good one)
+        raise refusal_of(answer)
     return answer
 
 
-def _narrowing(key: _Key) -> dict[str, Any]:
-    _, repository, permissions = key
-    if isinstance(repository, int):
-        return {"repository_ids": [repository], "permissions": dict(permissions)}
-    name = repository.rpartition("/")[2]
-    return {"repositories": [name], "permissions": dict(permissions)}
+def _narrowing(scope: Scope) -> dict[str, Any]:
+    permissions = dict(scope.permissions)
+    if isinstance(scope.repository, int):
+        return {"repository_ids": [scope.repository], "permissions": permissions}
+    name = scope.repository.rpartition("/")[2]
+    return {"repositories": [name], "permissions": permissions}
 
 
-def _refused_token(key: _Key, error: Refused) -> Refused:
+def _is_of_a_name(scope: Scope, error: Refused) -> bool:
+    """Say whether a token was refused for the name of its repository; GitHub has one status for
+    this and for a permission that was never granted.
+    """
+    is_name = isinstance(scope.repository, str)
+    return is_name and error.status == _UNPROCESSABLE and "repositor" in str(error).lower()
+
+
+def _refused_token(scope: Scope, error: Refused) -> Refused:
     """GitHub answers 422 both for a permission never granted and for a repository out of reach."""
     if error.status != _UNPROCESSABLE:
         return error
-    _, repository, permissions = key
-    wanted = ", ".join(f"{name}={level}" for name, level in permissions)
-    message = f"the App's installation does not give {wanted} on {repository}: {error}"
+    wanted = ", ".join(f"{name}={level}" for name, level in scope.permissions)
+    message = f"the App's installation does not give {wanted} on {scope.repository}: {error}"
     return MissingPermission(message, permission=wanted)
 
 

@@ -1,32 +1,50 @@
-"""GitHub's API for the rest of covend: one request with a fitting token, or the pages of a list.
+"""GitHub's API for the rest of covend: one request with a fitting token, the pages of a list, or
+one operation of GraphQL.
 
-Refuses what covend must not send, and gives every fault the type that says what to do next.
+Refuses what covend must not send, and gives every fault the type that says what to do next. What
+GitHub says is unchanged is not fetched again.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+import anyio
 
+from covend.core.errors import GitHubError
 from covend.core.model import Moment
 from covend.edges.github.auth import Auth
+from covend.edges.github.courier import Courier
 from covend.edges.github.errors import BadAnswer, Refused, TooManyPages
-from covend.edges.github.pacing import Pacing
-from covend.edges.github.wire import Answer, Observe, Question, Wire, message_of, refusal_of
+from covend.edges.github.etags import KeptPages, Key, Page
+from covend.edges.github.graphql import data_of
+from covend.edges.github.pacing import WRITE_GAP_MS, Pacing, Resource
+from covend.edges.github.tokens import Token
+from covend.edges.github.wire import Answer, Observe, Question, Wire, parsed, refusal_of
+from covend.telemetry.logs import Log
 
 PAGE_SIZE = 100
 PAGES_MAX = 100
 """Pages of one list; a longer one raises TooManyPages instead of a silent end."""
 
+REVOKE_S = 5.0
+"""For all tokens at the end; one that is left ends by itself within an hour."""
+
 _GOOD = range(200, 300)
+_OK = 200
+_NOT_MODIFIED = 304
 _UNAUTHORIZED = 401
+_USEFUL = ("link",)
+"""Headers of a kept answer that anybody reads."""
 _FULL_NAME = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?')
+
+log = Log("github")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +76,27 @@ class GitHubClient:
         auth: Auth,
         now: Callable[[], Moment],
         observe: Observe,
+        *,
+        write_gap_ms: int = WRITE_GAP_MS,
     ) -> None:
-        """The session is the caller's, who closes it; `observe` gets (operation, status)."""
+        """The session is the caller's, who closes it after `aclose`; `observe` gets (operation,
+        status). Between two writes of an installation lie at least `write_gap_ms`.
+        """
         self.auth = auth
-        self.pacing = Pacing(now)
+        self.pacing = Pacing(now, gap_ms=write_gap_ms)
         self._wire = Wire(session, api_url, observe)
+        self._courier = Courier(self._wire, self.pacing, auth.places)
+        self._kept = KeptPages()
+
+    async def aclose(self) -> None:
+        """Revoke what tokens are left, for `REVOKE_S` at most; raises nothing. Nothing can be
+        asked for with a token of the App's from then on.
+        """
+        await self._revoke(self.auth.close())
+
+    async def revoke_idle(self) -> None:
+        """Revoke the tokens that nobody has needed for a while; as bounded as `aclose`."""
+        await self._revoke(self.auth.take_idle())
 
     async def request(
         self,
@@ -112,20 +146,113 @@ class GitHubClient:
             question = Question(operation=operation, method="GET", path=following)
         raise TooManyPages(f"{operation}: more than {pages_max} pages")
 
+    async def graphql(
+        self,
+        operation: str,
+        document: str,
+        variables: Mapping[str, Any],
+        *,
+        reach: Reach,
+        harmless: bool = False,
+    ) -> Mapping[str, Any]:
+        """Send one GraphQL document, and give its `data`; `harmless` where it changes nothing.
+
+        Raises as `request`, also for errors in an answer whose status is good. With a plain token
+        of a repository webhook its owner must have given it what GraphQL asks for.
+        """
+        question = Question(
+            operation=operation,
+            method="POST",
+            path=self._wire.graphql_address,
+            body={"query": document, "variables": dict(variables)},
+            harmless=harmless,
+            resource=Resource.GRAPHQL,
+        )
+        return data_of(await self._ask(question, reach))
+
+    async def as_app(
+        self, operation: str, path: str, *, query: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Ask for something as the App itself, and give the good answer; raises the errors of
+        `errors`, Refused with a plain token.
+        """
+        question = Question(operation=operation, method="GET", path=path, query=query)
+        return await self.auth.as_app(question)
+
     async def _ask(self, question: Question, reach: Reach) -> Answer:
+        if question.changes_nothing:
+            reach = replace(reach, permissions=_to_read(reach.permissions))
         answer, token = await self._ask_once(question, reach)
         if answer.status == _UNAUTHORIZED and self.auth.forget(token):
             answer, _ = await self._ask_once(question, reach)
         if answer.status in _GOOD:
             return answer
+        if answer.status == _UNAUTHORIZED:
+            self._courier.refused(reach.installation)
         raise refusal_of(answer)
 
     async def _ask_once(self, question: Question, reach: Reach) -> tuple[Answer, str]:
-        self.pacing.require_open(reach.installation)
+        self.pacing.require_open(reach.installation, question.resource)
         token = await self.auth.token_for(reach.installation, reach.repository, reach.permissions)
-        answer = await self._wire.exchange(question, token)
-        self.pacing.note(reach.installation, answer.status, answer.headers, message_of(answer))
-        return answer, token
+        return await self._ask_anew(question, reach, token), token
+
+    async def _ask_anew(self, question: Question, reach: Reach, token: str) -> Answer:
+        """Ask for what has changed since it was asked last, and else give that again."""
+        if question.method != "GET":
+            return await self._courier.carry(question, token, reach.installation)
+        key = _key(question, reach)
+        kept = self._kept.find(key)
+        asked = question if kept is None else replace(question, etag=kept.etag)
+        answer = await self._courier.carry(asked, token, reach.installation)
+        if answer.status == _NOT_MODIFIED and kept is not None:
+            return _again(kept, question)
+        if answer.raw:
+            self._kept.keep(key, _page(answer))
+        return answer
+
+    async def _revoke(self, tokens: Sequence[Token]) -> None:
+        try:
+            with anyio.move_on_after(REVOKE_S, shield=True):
+                async with anyio.create_task_group() as group:
+                    for token in tokens:
+                        group.start_soon(self._revoke_one, token)
+        except Exception:
+            log.exception("tokens could not be revoked")
+
+    async def _revoke_one(self, token: Token) -> None:
+        """https://docs.github.com/en/rest/apps/installations#revoke-an-installation-access-token"""
+        question = Question(
+            operation="revoke_token", method="DELETE", path="/installation/token", harmless=True
+        )
+        try:
+            await self._courier.carry(question, token.text, token.installation)
+        except GitHubError as error:
+            log.info("a token is left to end by itself", code=error.code)
+
+
+def _to_read(permissions: Mapping[str, str]) -> Mapping[str, str]:
+    """What reads never has a token that writes, whatever comes of it: the same on another level."""
+    return dict.fromkeys(permissions, "read")
+
+
+def _key(question: Question, reach: Reach) -> Key:
+    return Key(
+        installation=reach.installation,
+        repository=reach.repository,
+        permissions=tuple(sorted(reach.permissions.items())),
+        address=question.path,
+        query=tuple(sorted((question.query or {}).items())),
+    )
+
+
+def _page(answer: Answer) -> Page:
+    useful = {name: answer.headers[name] for name in _USEFUL if name in answer.headers}
+    return Page(etag=answer.headers["etag"], raw=answer.raw, headers=useful)
+
+
+def _again(page: Page, question: Question) -> Answer:
+    _, data = parsed(page.raw)
+    return Answer(operation=question.operation, status=_OK, headers=page.headers, data=data)
 
 
 def written(answer: Answer) -> Sent:

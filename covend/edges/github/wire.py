@@ -1,15 +1,16 @@
 """One HTTP exchange with GitHub: headers, limits of time and size, and what a fault means for the
 caller.
 
-It knows no tokens beyond the one it is handed, never waits for a limit, and leaves the API's host
-never.
+It knows no tokens beyond the one it is handed, waits for nothing but the answer, and never leaves
+the API's host.
 https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import aiohttp
@@ -27,6 +28,7 @@ from covend.edges.github.errors import (
     Unauthorized,
     Unreachable,
 )
+from covend.edges.github.pacing import Resource
 
 Observe = Callable[[str, str], None]
 """Called after each exchange with the operation's name and the status, or `unreachable`,
@@ -36,13 +38,22 @@ Observe = Callable[[str, str], None]
 CONNECT_S = 10.0
 TOTAL_S = 30.0
 ANSWER_BYTES_MAX = 16 << 20
-REDIRECTS_MAX = 3
 MESSAGE_MAX = 500
 """Characters of GitHub's own words in an error."""
 
 _CHUNK = 1 << 16
 _TIMEOUT = aiohttp.ClientTimeout(total=TOTAL_S, connect=CONNECT_S, sock_connect=CONNECT_S)
-_REDIRECTS = frozenset({301, 302, 307, 308})
+_FOLLOWED = MappingProxyType(
+    {True: frozenset({301, 302, 307, 308}), False: frozenset({301, 307, 308})}
+)
+"""By whether the question is a GET. After a 302 HTTP lets a write become a GET; nobody shall guess
+whether GitHub means that.
+"""
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_OK = 200
+_NOT_MODIFIED = 304
+_ENTERPRISE = "/api/v3"
+"""How the REST API of a GitHub Enterprise Server ends; its GraphQL lies beside it."""
 _MISSING = frozenset({404, 410})
 _UNSENT = (
     aiohttp.ClientConnectorError,
@@ -68,6 +79,9 @@ class Question:
     body: Any = None
     query: Mapping[str, str] | None = None
     harmless: bool = False
+    etag: str | None = None
+    """Of the answer that is at hand: GitHub may say that it still holds."""
+    resource: Resource = Resource.CORE
 
     @property
     def changes_nothing(self) -> bool:
@@ -82,9 +96,12 @@ class Answer:
     operation: str
     status: int
     headers: Mapping[str, str]
+    """By names in lower case."""
     data: Any
     changed: bool = False
     """The question may have changed something: an answer of no use leaves open what."""
+    raw: bytes = field(default=b"", repr=False)
+    """The body of a good answer that has an ETag, as it came."""
 
     def text(self, *path: str) -> str:
         """Read a string that must be there; raises BadAnswer, or OutcomeUnknown where `changed`."""
@@ -120,33 +137,42 @@ class Wire:
         self._api = api_url.rstrip("/")
         self._observe = observe
 
-    async def exchange(self, question: Question, token: str) -> Answer:
-        """Send and give the answer, whatever its status below 500.
+    @property
+    def graphql_address(self) -> str:
+        """Where GraphQL is asked: below api.github.com, and beside the REST API elsewhere.
 
-        Raises Unreachable, OutcomeUnknown (only of what changes something), BadAnswer, Refused.
+        https://docs.github.com/en/enterprise-server@latest/graphql/guides/forming-calls-with-graphql
         """
-        answer = await self._once(question, token)
-        for _ in range(REDIRECTS_MAX):
-            if answer.status not in _REDIRECTS:
-                return answer
-            answer = await self._once(self._follow_redirect(question, answer), token)
-        raise Refused(f"{question.operation}: GitHub redirects in circles", status=answer.status)
+        if self._api.endswith(_ENTERPRISE):
+            return self._api.removesuffix("/v3") + "/graphql"
+        return f"{self._api}/graphql"
+
+    def follow(self, question: Question, answer: Answer) -> Question:
+        """Ask the same where GitHub says that it is now; raises Refused where it may not be
+        repeated there. `exchange` refuses what is no address of the API.
+
+        https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects
+        """
+        if answer.status not in _FOLLOWED[question.method == "GET"]:
+            message = f"{question.operation}: GitHub redirects by {answer.status}"
+            raise Refused(f"{message}, which is not followed", status=answer.status)
+        asked = self._whole(question)
+        try:
+            target = asked.join(URL(answer.headers.get("location", "")))
+        except ValueError:
+            target = URL()
+        if not target.query_string:
+            target = target.with_query(asked.query)
+        return replace(question, path=str(target), query=None)
 
     def is_ours(self, address: str) -> bool:
         """Say whether an absolute address belongs to this API."""
-        return address.startswith(f"{self._api}/") and URL(address).origin() == self._origin
+        known = address == self.graphql_address or address.startswith(f"{self._api}/")
+        return known and URL(address).origin() == self._origin
 
     @property
     def _origin(self) -> URL:
         return URL(self._api).origin()
-
-    def _follow_redirect(self, question: Question, answer: Answer) -> Question:
-        """Go where GitHub says, where nothing is changed by it; `_address` keeps us at home."""
-        if question.method != "GET":
-            message = f"{question.operation}: GitHub redirects a change, which is not followed"
-            raise Refused(message, status=answer.status)
-        target = URL(self._address(question)).join(URL(answer.headers.get("location", "")))
-        return replace(question, path=str(target), query=None)
 
     def _address(self, question: Question) -> str:
         if question.path.startswith("/"):
@@ -155,7 +181,15 @@ class Wire:
             raise Refused(f"{question.operation}: not an address of the API", status=0)
         return question.path
 
-    async def _once(self, question: Question, token: str) -> Answer:
+    def _whole(self, question: Question) -> URL:
+        address = URL(self._address(question), encoded=True)
+        return address.update_query(question.query) if question.query else address
+
+    async def exchange(self, question: Question, token: str) -> Answer:
+        """Send and give the answer, whatever its status below 500, a redirect too.
+
+        Raises Unreachable, OutcomeUnknown (only of what changes something), BadAnswer, Refused.
+        """
         failure: GitHubError
         # Raised after the `except`, so that no traceback leads to the request and its headers.
         try:
@@ -173,12 +207,11 @@ class Wire:
         headers = {**_HEADERS, "Authorization": f"Bearer {token}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        address = URL(self._address(question), encoded=True)
-        if question.query:
-            address = address.update_query(question.query)
+        if question.etag is not None:
+            headers["If-None-Match"] = question.etag
         async with self._session.request(
             question.method,
-            address,
+            self._whole(question),
             data=body,
             headers=headers,
             allow_redirects=False,
@@ -191,21 +224,29 @@ class Wire:
     ) -> Answer:
         status = response.status
         raw = await _read_capped(response)
-        if raw is not None and status >= 300:  # noqa: PLR2004 (its words end up in an error)
+        if raw is not None and _may_be_shown(question, status):
             raw = raw.replace(token.encode(), b"(token)")
         self._observe(question.operation, str(status))
         if status >= 500:  # noqa: PLR2004 (the server's fault)
             raise _without_answer(question, str(status))
-        is_usable, data = _parsed(raw)
+        is_usable, data = parsed(raw)
         if not is_usable and status < 300:  # noqa: PLR2004 (it was done, and nobody knows what)
             raise _unusable(question)
+        if status == _NOT_MODIFIED and question.etag is None:
+            raise BadAnswer(f"{question.operation}: an answer that is not at hand is not modified")
         return Answer(
             operation=question.operation,
             status=status,
-            headers=response.headers,
+            headers={name.lower(): text for name, text in response.headers.items()},
             data=data,
             changed=not question.changes_nothing,
+            raw=raw if raw and status == _OK and "etag" in response.headers else b"",
         )
+
+
+def is_redirect(answer: Answer) -> bool:
+    """Say whether GitHub has the thing elsewhere."""
+    return answer.status in _REDIRECTS
 
 
 def refusal_of(answer: Answer) -> GitHubError:
@@ -238,13 +279,18 @@ def _detail(error: object) -> str:
     if not isinstance(error, dict):
         return str(error)
     named = " ".join(str(error[key]) for key in ("resource", "field", "code") if error.get(key))
-    return f"{named}: {error['message']}" if error.get("message") else named
+    return ": ".join(str(words) for words in (named, error.get("message")) if words)
 
 
 def _follow(data: Any, path: tuple[str, ...]) -> Any:
     for step in path:
         data = data.get(step) if isinstance(data, dict) else None
     return data
+
+
+def _may_be_shown(question: Question, status: int) -> bool:
+    """Say whether words of an answer may end up in an error; GraphQL's do at any status."""
+    return status >= 300 or question.resource is Resource.GRAPHQL  # noqa: PLR2004 (no good one)
 
 
 async def _read_capped(response: aiohttp.ClientResponse) -> bytes | None:
@@ -260,7 +306,7 @@ async def _read_capped(response: aiohttp.ClientResponse) -> bytes | None:
     return b"".join(parts)
 
 
-def _parsed(raw: bytes | None) -> tuple[bool, Any]:
+def parsed(raw: bytes | None) -> tuple[bool, Any]:
     """Say whether this is JSON of a bearable size (or nothing at all), and read it."""
     try:
         return raw is not None, orjson.loads(raw) if raw else None

@@ -63,9 +63,16 @@ class ScriptedGitHub:
 
     @property
     def client(self) -> GitHubClient:
-        settings = GitHub(token=Secret(TOKEN), api_url=self.api)
-        auth = open_auth(settings, self.session, self.clock.now, self.observe, wall=self.clock.now)
-        return GitHubClient(self.session, self.api, auth, self.clock.now, self.observe)
+        return self.client_at("")
+
+    def client_at(self, path: str, *, write_gap_ms: int = 0) -> GitHubClient:
+        """A client of an API that lies below a path of this server."""
+        settings = GitHub(token=Secret(TOKEN), api_url=self.api + path)
+        now = self.clock.now
+        auth = open_auth(settings, self.session, now, self.observe, wall=now)
+        return GitHubClient(
+            self.session, settings.api_url, auth, now, self.observe, write_gap_ms=write_gap_ms
+        )
 
     def observe(self, operation: str, status: str) -> None:
         self.observed.append((operation, status))

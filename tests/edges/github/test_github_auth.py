@@ -19,6 +19,7 @@ from covend.edges.github.errors import (
     Unreachable,
 )
 from covend.edges.github.scopes import READ_METADATA, WRITE_CHECKS
+from covend.edges.github.wire import Question
 from tests.edges.github.github_world import INSTALLATION, MARA_TOKEN, REPOSITORY, Clock, World
 
 TOKENS = "/access_tokens"
@@ -233,9 +234,25 @@ async def test_a_plain_token_that_is_refused_is_not_tried_twice(world: World) ->
     assert world.observed == [("get_repository", "401")]
 
 
-async def test_neither_key_nor_token_is_a_config_error(world: World) -> None:
-    with pytest.raises(ConfigError):
-        world.auth(app_id=None)
+async def test_without_key_and_token_covend_is_nobody_and_asks_nothing(world: World) -> None:
+    auth = world.auth(app_id=None)
+    assert (auth.app_id, await auth.own_login()) == (None, "")
+    with pytest.raises(Refused, match="covend is nobody on GitHub"):
+        await world.client(auth).request(
+            "get_repository",
+            "GET",
+            f"/repos/{REPOSITORY}",
+            installation=None,
+            repository=REPOSITORY,
+            permissions=READ_METADATA,
+        )
+    with pytest.raises(Refused, match="covend is nobody on GitHub"):
+        await auth.installation_of(REPOSITORY)
+    with pytest.raises(Refused, match="covend is nobody on GitHub"):
+        await auth.as_app(Question(operation="get_app", method="GET", path="/app"))
+    assert not auth.forget("x")
+    assert (list(auth.take_idle()), list(auth.close())) == ([], [])
+    assert world.observed == []
 
 
 @pytest.mark.parametrize("text", ["", "no key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END"])
