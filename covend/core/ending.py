@@ -43,6 +43,18 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Commits:
+    """What the agent committed beyond its checkout; a mirror keeps it until it is pushed."""
+
+    sha: str
+    """Of the last one."""
+    mirror: str
+    """The name of the mirror's directory."""
+    attempt: str
+    """The attempt's name, under which the mirror keeps them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """How an attempt ended, judged: what the store settles and the effects are planned from."""
 
@@ -55,3 +67,5 @@ class Ending:
     retryable: bool = False
     retry_at: Moment | None = None
     """The outside asks to wait until then: the task is deferred, and no failure is counted."""
+    commits: Commits | None = None
+    """To be published; None where there are none, or the rule does not publish them."""

@@ -1,5 +1,5 @@
 """One attempt from its claim to its settlement: announce, look at the head, prepare, execute, clear
-away, compare heads, settle.
+away, compare heads, look for what it outdates, settle.
 
 Every step but the last runs in one cancel scope: whoever stops the attempt cancels it, whatever it
 is at. Whatever goes wrong on the way becomes an `Ending`, and there is one settlement. Only a lost
@@ -26,6 +26,7 @@ from covend.services.clock import Clock
 from covend.services.endings import broken, failed, superseded
 from covend.services.executing import Executing
 from covend.services.insisting import insist
+from covend.services.outdated import Outdated
 from covend.services.preparing import Preparing
 from covend.services.settling import Settlements, choose_next, is_announced, tell, unplanned
 from covend.services.stopping import Stop
@@ -35,13 +36,15 @@ from covend.store.protocol import Settlement, Tasks
 from covend.telemetry.logs import Log, about
 from covend.telemetry.metrics import Metrics
 
+LOOK_AGAIN_S = 5.0
+"""GitHub answers reads from replicas: one that lags behind would supersede the newest work."""
 log = Log("attempt")
 
 
 class Attempts:
     """Runs attempts; each call of `run` is one."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - every step of an attempt is a room of its own
         self,
         *,
         tasks: Tasks,
@@ -52,8 +55,13 @@ class Attempts:
         settlements: Settlements,
         preparing: Preparing,
         executing: Executing,
+        outdated: Outdated,
+        look_again_s: float = LOOK_AGAIN_S,
     ) -> None:
-        """Compare heads through `github`."""
+        """Compare heads through `github`, and look once more after `look_again_s` where they
+        differ; `outdated` finds earlier reviews.
+        """
+        assert look_again_s >= 0
         self._tasks = tasks
         self._github = github
         self._clock = clock
@@ -62,6 +70,8 @@ class Attempts:
         self._settlements = settlements
         self._preparing = preparing
         self._executing = executing
+        self._outdated = outdated
+        self._look_again_s = look_again_s
 
     async def run(self, claim: Claim, stop: Stop, budget: Spent | None = None) -> None:
         """Execute a claimed task once, and settle it; `stop` ends it early, at any step, and so
@@ -92,6 +102,7 @@ class Attempts:
                 with anyio.CancelScope(shield=True):
                     await self._preparing.clear(attempt)
             await self._compare_heads(attempt)
+            await self._find_outdated(attempt)
         if stop.reason is not None:
             log.info("attempt stopped", reason=stop.reason)
         await self._settle(attempt)
@@ -107,7 +118,7 @@ class Attempts:
             await self._prepare(attempt)
             await insist(lambda: self._tasks.note_phase(attempt.claim, Phase.EXECUTOR))
             ending = await self._executing.execute(attempt)
-            await self._preparing.take_out(attempt, ending)
+            ending = await self._preparing.take_out(attempt, ending)
         except ClaimLostError:
             raise
         except RateLimited as error:
@@ -189,6 +200,11 @@ class Attempts:
             attempt.files = await list_files(*self._place(task))
 
     async def _pull(self, task: Task) -> PullHead:
+        """Give its pull request as it is now; another head than the task's has to be seen twice."""
+        pull = await get_pull(*self._place(task))
+        if task.subject.head_sha in {None, pull.head_sha}:
+            return pull
+        await anyio.sleep(self._look_again_s)
         return await get_pull(*self._place(task))
 
     def _place(self, task: Task) -> tuple[GitHubClient, int | None, str, int]:
@@ -204,6 +220,12 @@ class Attempts:
         log.info("the head moved", was=head, now=pull.head_sha)
         return superseded(ending, f"the head moved to {pull.head_sha} before this was published")
 
+    async def _find_outdated(self, attempt: UnderWay) -> None:
+        """Look which reviews of earlier heads are put away by this end."""
+        if attempt.ending is not None:
+            task, policy = attempt.claim.task, attempt.policy
+            attempt.outdated = await self._outdated.find(task, policy, attempt.ending)
+
     async def _settle(self, attempt: UnderWay) -> None:
         """Write outcome, move and effects in one transaction; a busy store is asked again."""
         planned = self._settlements.plan(
@@ -211,6 +233,7 @@ class Attempts:
             attempt.policy,
             attempt.ended(),
             files=attempt.files,
+            outdated=attempt.outdated,
             log_bytes=attempt.log_bytes,
             was_resumed=attempt.resumes is not None,
         )
@@ -225,6 +248,7 @@ class Attempts:
             written = await insist(lambda: self._tasks.settle(claim, settlement, now))
         tell(written, claim.task, self._metrics)
         self._wakeups.effects.wake()
+        self._wakeups.callbacks.wake()
         self._wakeups.queued.wake()
         if written.follower is not None:
             self._wakeups.received.wake()
@@ -253,8 +277,13 @@ def _is_found(ending: Ending) -> bool:
 def _is_by_head(attempt: UnderWay) -> bool:
     """Say whether a newer head of its pull request would take the attempt's place."""
     task = attempt.claim.task
+    return _is_on_pull(task) and _follows_heads(task, attempt.policy)
+
+
+def _is_on_pull(task: Task) -> bool:
+    """Say whether its pull request can be asked about: another sender's is none of GitHub's."""
     is_pull = task.subject.type is SubjectType.PULL_REQUEST and task.subject.number is not None
-    return is_pull and bool(task.repository) and _follows_heads(task, attempt.policy)
+    return is_pull and bool(task.repository) and not task.is_foreign
 
 
 def _follows_heads(task: Task, policy: Policy) -> bool:
@@ -270,5 +299,5 @@ def _ends_visibly(attempt: UnderWay, ending: Ending, now: Moment) -> bool:
     return (
         following.target in (TaskState.COMPLETED, TaskState.FAILED)
         and bool(policy.rule.publish)
-        and task.subject.type is SubjectType.PULL_REQUEST
+        and _is_on_pull(task)
     )

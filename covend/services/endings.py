@@ -109,6 +109,7 @@ def _dropped(ending: Ending, outcome: Outcome, why: str) -> Ending:
         error_message=why,
         retryable=False,
         retry_at=None,
+        commits=None,
     )
 
 

@@ -14,6 +14,7 @@ from random import random
 
 from covend.core import fallback
 from covend.core.bounds import Retry
+from covend.core.effects.concluding import plan_again, plan_conclusion, plan_unfit
 from covend.core.effects.diff import ChangedFile
 from covend.core.effects.plan import plan_end, plan_start, plan_stop
 from covend.core.ending import Ending
@@ -25,7 +26,7 @@ from covend.core.safeguards.shapes import Lesson, Safeguard, Terms
 from covend.core.settings import Policy
 from covend.core.states import Outcome, TaskState
 from covend.services.clock import Clock
-from covend.services.endings import broken, cancelled, superseded
+from covend.services.endings import broken, cancelled, superseded, too_old
 from covend.store.protocol import Arrival, LessonOf, Settlement
 from covend.telemetry.logs import Log
 from covend.telemetry.metrics import Metrics
@@ -33,6 +34,7 @@ from covend.telemetry.metrics import Metrics
 log = Log("settling")
 Effects = tuple[tuple[EffectId, EffectDraft], ...]
 Follow = Callable[[Task, Ending, TaskState], Arrival | None]
+CallBack = Callable[[Task, Policy, Ending, TaskState], Sequence[EffectDraft]]
 GiveTerms = Callable[[], Terms]
 PLAIN = Terms(concurrency=1)
 """Safeguards as they are where nothing is configured."""
@@ -139,22 +141,41 @@ class Settlements:
         publishing: Publishing,
         terms: GiveTerms = lambda: PLAIN,
         follow: Follow = lambda _task, _ending, _target: None,
+        call_back: CallBack = lambda _task, _policy, _ending, _target: (),
     ) -> None:
         """Name effects by `clock`, and sign them as `publishing` says; safeguards learn by what
-        `terms` gives, and `follow` gives the delivery of a task's end (`Following.arrival`).
+        `terms` gives, `follow` gives the delivery of a task's end (`Following.arrival`), and
+        `call_back` who is told of it (`Notifying.drafts`).
         """
         self._clock = clock
         self._publishing = publishing
         self._terms = terms
         self._follow = follow
+        self._call_back = call_back
 
     def begin(self, claim: Claim, policy: Policy) -> Effects:
         """Say what shall be seen of the beginning."""
-        return self._named(plan_start(claim, policy, app=self._publishing.is_app))
+        publishing = self._publishing
+        drafts = plan_start(claim, policy, app=publishing.is_app, key=publishing.key)
+        return self._named(drafts)
 
     def stop(self, task: Task, policy: Policy, target: TaskState) -> Effects:
         """Say what shall be seen of a task that ends while nobody is at it."""
-        return self._named(plan_stop(task, policy, target=target, app=self._publishing.is_app))
+        publishing = self._publishing
+        drafts = plan_stop(task, policy, target=target, app=publishing.is_app, key=publishing.key)
+        return self._named((*drafts, *self._call_back(task, policy, too_old(task), target)))
+
+    def conclude(self, task: Task, policy: Policy) -> Effects:
+        """Say what shall be seen of a task that has ended, and whose check does not show it."""
+        return self._named(plan_conclusion(task, policy, app=self._publishing.is_app))
+
+    def again(self, task: Task, policy: Policy) -> Effects:
+        """Say what shall be seen of a task that is to be done again."""
+        return self._named(plan_again(task, policy, app=self._publishing.is_app))
+
+    def unfit(self, task: Task, policy: Policy, why: str) -> Effects:
+        """Say what shall be seen of a task that cannot be done again."""
+        return self._named(plan_unfit(task, policy, why, app=self._publishing.is_app))
 
     def follower(self, task: Task, ending: Ending, target: TaskState) -> Arrival | None:
         """Give the delivery of an end that no attempt has made."""
@@ -167,6 +188,7 @@ class Settlements:
         ending: Ending,
         *,
         files: Sequence[ChangedFile] | None = None,
+        outdated: Sequence[str] = (),
         log_bytes: int = 0,
         was_resumed: bool = False,
     ) -> Settlement:
@@ -177,7 +199,7 @@ class Settlements:
         """
         for candidate in (ending, broken(ending)):
             try:
-                planned = partial(self._planned, claim, policy, log_bytes, was_resumed)
+                planned = partial(self._planned, claim, policy, log_bytes, was_resumed, outdated)
                 return replace(
                     planned(candidate, files),
                     if_cancelled=planned(cancelled(candidate), None),
@@ -193,6 +215,7 @@ class Settlements:
         policy: Policy,
         log_bytes: int,
         was_resumed: bool,  # noqa: FBT001  bound once, by `plan`
+        outdated: Sequence[str],
         ending: Ending,
         files: Sequence[ChangedFile] | None,
     ) -> Settlement:
@@ -208,14 +231,16 @@ class Settlements:
             key=self._publishing.key,
             now=now,
             files=files,
+            outdated=outdated,
         )
+        call_backs = self._call_back(claim.task, policy, ending, following.target)
         return Settlement(
             target=following.target,
             reason=following.reason,
             ending=ending,
             not_before_at=following.not_before_at,
             log_bytes=log_bytes,
-            effects=self._named(drafts),
+            effects=self._named((*drafts, *call_backs)),
             is_deferred=following.is_deferred,
             agent=following.agent,
             is_afresh=following.is_afresh,
@@ -228,7 +253,8 @@ class Settlements:
         self, task: Task, policy: Policy, ending: Ending, target: TaskState
     ) -> LessonOf | None:
         terms = self._terms()
-        hosts = (terms.host,) if terms.host and task.repository else ()
+        is_on_github = bool(task.repository) and not task.is_foreign
+        hosts = (terms.host,) if terms.host and is_on_github else ()
         ended = Ended(
             task=task,
             policy=policy,

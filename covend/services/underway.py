@@ -56,6 +56,8 @@ class UnderWay:
     """What the agent, or what went wrong, has made of it."""
     files: Sequence[ChangedFile] | None = None
     """The changed files of its pull request, where findings are to be put onto their lines."""
+    outdated: Sequence[str] = ()
+    """The ids of earlier reviews of covend's own that its end outdates."""
     log_bytes: int = 0
 
     @property

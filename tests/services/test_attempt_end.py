@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 import pytest
 
 from covend.core.bounds import Retry
@@ -48,6 +49,30 @@ async def test_an_old_heads_failure_says_nothing_about_the_new_one(house: House)
     assert house.github.state.comments == []
     (run,) = house.github.state.check_runs
     assert run.conclusion == "neutral"
+
+
+@pytest.mark.parametrize("supersede", [True, False])
+async def test_work_on_the_live_head_stands_where_a_replica_tells_an_older_one(
+    house: House, supersede: bool
+) -> None:
+    """GitHub tells a push before all of its replicas know it: the newest work was superseded."""
+    rule = a_rule(publish=(CHECK, COMMENT), supersede=supersede)
+    await house.adopt(rule, an_agent())
+    claim = await house.claimed()
+    branch = f"refs/heads/{house.till.pulls[7].head_ref}"
+    live = house.till.git.commit_at(branch)
+    move(house, branch, f"{live}~1")
+    house.look_again_s = 1.0
+    async with anyio.create_task_group() as group:
+        group.start_soon(house.run, claim)
+        await house.github.wait_for(lambda: house.posted("/pulls/7", "GET"))
+        move(house, branch, live)
+    assert (await house.story(claim.task.id)).task.state is TaskState.COMPLETED
+
+
+def move(house: House, branch: str, to: str) -> None:
+    house.till.git.set_ref(branch, house.till.git.commit_at(to))
+    house.till.refresh_pulls()
 
 
 async def test_what_will_be_tried_again_is_not_compared(house: House) -> None:

@@ -15,14 +15,14 @@ from urllib.parse import urlsplit, urlunsplit
 from covend.core.model import Claim, Command, Moment, Subject, Task
 from covend.core.presets import PRESETS
 from covend.core.settings import Agent, Policy
-from covend.core.sources import github, own, submission
+from covend.core.sources import github, own, submission, ticks
 
 CONTRACT = 1
 INHERITED = ("PATH", "HOME", "LANG", "TZ")
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 OWN_PREFIX = "COVEND_"
-_SOURCES = {own.EVENT: own.NAME, submission.EVENT: submission.NAME}
-"""By the name of the event: every other one is GitHub's."""
+_SOURCES = {own.EVENT: own.NAME, submission.EVENT: submission.NAME, ticks.EVENT: ticks.NAME}
+"""By the name of the event: every other one is GitHub's, but for those that name their sender."""
 _SUPERVISORS = ("NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY", "INVOCATION_ID", "JOURNAL_STREAM")
 _SUPERVISORS_PREFIXES = ("LISTEN_", "WATCHDOG_")
 
@@ -118,12 +118,15 @@ def without_credentials(url: str | None) -> str | None:
 def _event(task: Task) -> dict[str, Any]:
     name, _, action = task.event.partition(".")
     source = _SOURCES.get(name, github.NAME)
+    if task.is_foreign:
+        source, _, name = name.partition(":")
     return {"source": source, "name": name, "action": action or None, "delivery": task.delivery}
 
 
 def _repository(task: Task) -> dict[str, Any]:
+    name = task.repository
     return {
-        "full_name": task.repository,
+        "full_name": name.partition(":")[2] if name and task.is_foreign else name,
         "default_branch": task.default_branch,
         "url": without_credentials(task.clone_url),
     }

@@ -1,5 +1,5 @@
 """How a command is acknowledged where it was said: a reaction to its comment, and a short answer
-where one is needed.
+where one is needed, in the thread where it stands in one.
 
 A review has no reactions in GitHub's REST API, so that there a short comment says the same.
 https://docs.github.com/en/rest/reactions/reactions
@@ -13,12 +13,17 @@ from enum import StrEnum
 from typing import Any
 
 from covend.core.commanding import CommandWish
-from covend.core.effects.marker import Marker, external_id, sign
+from covend.core.effects.drafting import subject_key, target_of, version_of
+from covend.core.effects.marker import Marker, sign
 from covend.core.effects.texts import code, one_line, seal
 from covend.core.model import Command, EffectDraft, EffectKind, SubjectType, Task
 
 REVIEW = "review"
 """The place of a command that nobody can react to."""
+REVIEW_COMMENT = "review_comment"
+"""The place of a command that stands in a thread on lines of the diff."""
+SUBJECT = "subject"
+"""The place of a reaction to the pull request or issue itself."""
 VERB_MAX = 32
 
 _ANSWERED = frozenset({SubjectType.PULL_REQUEST, SubjectType.ISSUE})
@@ -68,9 +73,36 @@ def acknowledge_wish(
 
 def acknowledge_task(task: Task, reaction: Reaction, *, key: bytes) -> tuple[EffectDraft, ...]:
     """Acknowledge the command that a task was made by; nothing, where it was made by none."""
-    version = external_id(task.id, task.generation)
-    spoken = _spoken(task, task.repository_key, version)
+    spoken = _spoken(task, task.repository_key, version_of(task))
     return () if spoken is None else tuple(_drafts(spoken, reaction, key, ""))
+
+
+def react_to_task(task: Task, reaction: Reaction, *, key: bytes) -> tuple[EffectDraft, ...]:
+    """React to the command that a task was made by; where it was made by none, to its pull request
+    or issue itself; nowhere, where there is none.
+    """
+    if task.command is not None:
+        return acknowledge_task(task, reaction, key=key)
+    subject = task.subject
+    if not task.repository or subject.number is None or subject.type not in _ANSWERED:
+        return ()
+    on = subject_key(task)
+    request = {
+        "repository": task.repository,
+        "on": subject.type,
+        "place": SUBJECT,
+        "number": subject.number,
+        "body": {"content": reaction},
+    }
+    return (
+        EffectDraft(
+            kind=EffectKind.REACTION,
+            slot=f"reaction/{on}/{reaction}",
+            subject=f"{on}/reactions",
+            target=target_of(task),
+            request=request,
+        ),
+    )
 
 
 def _spoken(said: CommandWish | Task, repository_key: str, version: str) -> Spoken | None:
@@ -120,6 +152,8 @@ def _reply(spoken: Spoken, words: str, key: bytes) -> EffectDraft:
         "marker": marker,
         "body": {"body": seal(words, marker)},
     }
+    if spoken.command.place == REVIEW_COMMENT:
+        request["thread"] = spoken.command.comment_id
     return _draft(spoken, EffectKind.COMMENT, slot, request)
 
 

@@ -2,19 +2,32 @@
 belong to.
 
 Only kinds that the rule publishes, only where the subject has a place for them. A draft's `request`
-is all that is needed to send it, the same bytes on each try.
+is all that is needed to send it, the same bytes on each try; whatever has a secret's shape is out
+of it before any text is cut.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from covend.core.effects.acknowledge import Reaction, react_to_task
+from covend.core.effects.checks import check_by_word, check_ended, check_under_way
 from covend.core.effects.diff import ChangedFile
-from covend.core.effects.marker import Marker, external_id, sign
-from covend.core.effects.review import Frame, review_request
-from covend.core.effects.texts import code, cut, one_line, seal
+from covend.core.effects.dismissals import plan_dismissals, review_slots
+from covend.core.effects.drafting import (
+    SHORT_SHA,
+    blob_url_of,
+    draft_of,
+    fence_of,
+    subject_key,
+    version_of,
+)
+from covend.core.effects.labels import plan_labels
+from covend.core.effects.marker import Marker, sign
+from covend.core.effects.pull_request import plan_pull_request
+from covend.core.effects.review import Frame, list_findings, review_request
+from covend.core.effects.texts import code, cut_note, paragraphs, seal
 from covend.core.effects.wording import (
     STOPPED,
     Look,
@@ -22,34 +35,33 @@ from covend.core.effects.wording import (
     footer,
     look_of,
     spent,
-    start_text,
     summary_of,
 )
-from covend.core.ending import Ending
+from covend.core.ending import Ending, Finding
 from covend.core.model import Claim, EffectDraft, EffectKind, Json, Moment, SubjectType, Task
+from covend.core.redact import Redactor
 from covend.core.settings import Policy
 from covend.core.states import Outcome, TaskState
 
-SUMMARY_MAX = 65_535
-"""Characters in a check run's summary."""
-DESCRIPTION_MAX = 140
-"""Characters in a commit status's description."""
-SHORT_SHA = 7
-
 _COMMENTED = frozenset({SubjectType.PULL_REQUEST, SubjectType.ISSUE})
-_CHECKED = frozenset({EffectKind.CHECK, EffectKind.STATUS})
+_REACTIONS: Mapping[str, Reaction] = {
+    "success": Reaction.DONE,
+    "neutral": Reaction.DONE,
+    "failure": Reaction.REFUSED,
+    "timed_out": Reaction.REFUSED,
+    "action_required": Reaction.PUZZLED,
+    "cancelled": Reaction.PUZZLED,
+}
+"""By the conclusion of a check."""
 
 
-def plan_start(claim: Claim, policy: Policy, *, app: bool) -> tuple[EffectDraft, ...]:
+def plan_start(claim: Claim, policy: Policy, *, app: bool, key: bytes) -> tuple[EffectDraft, ...]:
     """Show that work is under way; where covend is no `app`, a check is a commit status."""
-    text = start_text(claim, policy)
-    title = "In progress"
-    output = {"title": title, "summary": text}
-    check = {"status": "in_progress", "started_at": _moment(claim.started_at), "output": output}
-    return tuple(_checks(claim.task, policy, check, _status("pending", title), app=app))
+    drafts = check_under_way(claim, policy, app=app)
+    return (*drafts, *_reaction(claim.task, policy, Reaction.SEEN, key))
 
 
-def plan_end(
+def plan_end(  # noqa: PLR0913 - all that an end is shown by, and by keyword
     claim: Claim,
     policy: Policy,
     ending: Ending,
@@ -59,30 +71,38 @@ def plan_end(
     key: bytes,
     now: Moment,
     files: Sequence[ChangedFile] | None = None,
+    outdated: Sequence[str] = (),
 ) -> tuple[EffectDraft, ...]:
-    """Show how an attempt ended: the review, then the status comment, and the check last.
+    """Show how an attempt ended: what it found, then the status comment, and the check last.
 
     A task that goes back to the queue shows nothing: its check stays in progress. A superseded one
     ends its check only, because the comment belongs to the work that took its place. `key` signs
-    the markers; `files` is the diff of the task's head, None where it is not known.
+    the markers; `files` is the diff of the task's head, None where it is not known; `outdated` are
+    the ids of earlier reviews that this end outdates.
     """
     if target is TaskState.QUEUED:
         return ()
+    ending = _without_secrets(ending)
     task, look = claim.task, look_of(target, ending)
     small = footer(task, policy, *spent(claim, ending, now))
+    check = tuple(check_ended(task, policy, ending, look, target, small, app=app))
+    if target is TaskState.SUPERSEDED:
+        return check
     drafts: list[EffectDraft] = []
-    if target is not TaskState.SUPERSEDED:
+    if target is TaskState.COMPLETED:
         drafts += _review(task, policy, ending, files, small, key)
-        text = _comment_text(task, policy, ending, look, drafts)
-        drafts += _comment(task, policy, text, small, key)
-    summary = _joined(explanation_of(policy, ending), _visible_summary(target, ending))
-    check = _completed(look, _joined(cut(summary, SUMMARY_MAX - len(small) - 2), small))
-    status = _status(look.state, look.title)
-    return (*drafts, *_checks(task, policy, check, status, app=app))
+        drafts += plan_dismissals(task, policy, ending, outdated)
+        drafts += plan_labels(task, policy, ending)
+        drafts += plan_pull_request(task, policy, ending, small, key)
+    fence = fence_of(task, policy) if target is TaskState.COMPLETED else {}
+    text = _comment_text(task, policy, ending, look, {each.kind for each in (*drafts, *check)})
+    drafts += _comment(task, policy, text, small, key, fence)
+    reaction = _reaction(task, policy, _REACTIONS[look.conclusion], key)
+    return (*drafts, *check, *reaction)
 
 
 def plan_stop(
-    task: Task, policy: Policy, *, target: TaskState, app: bool
+    task: Task, policy: Policy, *, target: TaskState, app: bool, key: bytes
 ) -> tuple[EffectDraft, ...]:
     """End the check of a task that ends without an attempt: cancelled or given up while it waited,
     or superseded (also after it was completed, where its findings are withheld).
@@ -92,74 +112,54 @@ def plan_stop(
     if task.attempts == 0 or target not in STOPPED:
         return ()
     look = STOPPED[target]
-    check = _completed(look, _joined(f"{look.title}.", footer(task, policy)))
-    return tuple(_checks(task, policy, check, _status(look.state, look.title), app=app))
+    drafts = plan_word(task, policy, look, f"{look.title}.", app=app)
+    if target is TaskState.SUPERSEDED:
+        return drafts
+    return (*drafts, *_reaction(task, policy, _REACTIONS[look.conclusion], key))
 
 
-def subject_key(task: Task) -> str:
-    """Name the subject by what never changes; effects of one subject are sent in order."""
-    subject = task.subject
-    repository = task.repository_id if task.repository_id is not None else task.repository
-    match subject.type:
-        case SubjectType.PULL_REQUEST:
-            return f"{repository}/pull/{subject.number}"
-        case SubjectType.ISSUE:
-            return f"{repository}/issue/{subject.number}"
-        case _:
-            return f"{repository}/commit/{subject.head_sha}"
+def plan_word(
+    task: Task, policy: Policy, look: Look, text: str, *, app: bool
+) -> tuple[EffectDraft, ...]:
+    """Conclude the check of a task by covend's own word; nothing, where its rule shows none."""
+    return tuple(check_by_word(task, policy, look, text, app=app))
 
 
-def check_name(policy: Policy) -> str:
-    """Name the check run or the status's context; branch protection refers to it."""
-    return f"covend/{policy.rule.name}"
-
-
-def _checks(
-    task: Task, policy: Policy, check: Json, status: Json, *, app: bool
-) -> Iterator[EffectDraft]:
-    wanted = _CHECKED & frozenset(policy.rule.publish)
-    if not task.repository or not task.subject.head_sha:
-        return
-    if EffectKind.CHECK in wanted and app:
-        identity = {"name": check_name(policy), "external_id": _version(task)}
-        yield _on_head(task, policy, EffectKind.CHECK, {**identity, **check})
-    if EffectKind.STATUS in wanted or (wanted and not app):
-        yield _on_head(task, policy, EffectKind.STATUS, {"context": check_name(policy), **status})
-
-
-def _on_head(task: Task, policy: Policy, kind: EffectKind, body: Json) -> EffectDraft:
-    sha = task.subject.head_sha
-    slot = f"{kind}/{policy.rule.name}/{subject_key(task)}/{sha}"
-    return _draft(task, kind, slot, {"head_sha": sha, "body": body})
+# --- comments and reviews -------------------------------------------------------------------------
 
 
 def _comment(
-    task: Task, policy: Policy, text: str, small: str, key: bytes
+    task: Task, policy: Policy, text: str, small: str, key: bytes, fence: Json
 ) -> Iterator[EffectDraft]:
     if not _is_published(task, policy, EffectKind.COMMENT) or task.subject.type not in _COMMENTED:
         return
     slot = f"comment/{policy.rule.name}/{subject_key(task)}"
-    marker = sign(Marker(slot=slot, task=_version(task)), key)
+    marker = sign(Marker(slot=slot, task=version_of(task)), key)
     request = {
         "number": task.subject.number,
         "on": task.subject.type,
         "marker": marker,
-        "body": {"body": seal(text, small, marker)},
+        "body": {"body": seal(text, small, marker, note=cut_note(task.id))},
+        **fence,
     }
-    yield _draft(task, EffectKind.COMMENT, slot, request)
+    yield draft_of(task, EffectKind.COMMENT, slot, request)
 
 
 def _comment_text(
-    task: Task, policy: Policy, ending: Ending, look: Look, drafts: Iterable[EffectDraft]
+    task: Task, policy: Policy, ending: Ending, look: Look, beside: Collection[EffectKind]
 ) -> str:
-    """What a review says is not said twice."""
+    """What is said `beside` it is not said twice: all of it by a review, and the findings by a
+    check run. A commit status has no place for them.
+    """
     sha = task.subject.head_sha
     on = f" on {code(sha[:SHORT_SHA])}" if sha else ""
-    told = any(draft.kind is EffectKind.REVIEW for draft in drafts)
-    return _joined(
+    is_found = ending.outcome is Outcome.SUCCEEDED and EffectKind.CHECK not in beside
+    findings = ending.result.findings if is_found else ()
+    said = paragraphs(summary_of(ending), list_findings(findings, blob_url_of(task), is_all=True))
+    return paragraphs(
         f"{look.icon} {code(policy.rule.name)}{on} · **{look.title}**",
         explanation_of(policy, ending),
-        "What was found is in the review." if told else summary_of(ending),
+        "What was found is in the review." if EffectKind.REVIEW in beside else said,
     )
 
 
@@ -174,17 +174,20 @@ def _review(
     sha = task.subject.head_sha
     if not _is_reviewed(task, policy, ending) or sha is None:
         return
-    slot = f"review/{policy.rule.name}/{subject_key(task)}/{_version(task)}"
-    marker = sign(Marker(slot=slot, task=_version(task)), key)
-    frame = Frame(head_sha=sha, tail=(small, marker), blob_url=_blob_url(task))
+    slot = f"{review_slots(task, policy)}{version_of(task)}"
+    marker = sign(Marker(slot=slot, task=version_of(task)), key)
+    frame = Frame(
+        head_sha=sha, tail=(small, marker), blob_url=blob_url_of(task), note=cut_note(task.id)
+    )
     body, fallback = review_request(ending.result, files, frame)
     request = {
         "number": task.subject.number,
         "marker": marker,
         "body": body,
         "fallback": fallback,
+        **fence_of(task, policy),
     }
-    yield _draft(task, EffectKind.REVIEW, slot, request)
+    yield draft_of(task, EffectKind.REVIEW, slot, request)
 
 
 def _is_reviewed(task: Task, policy: Policy, ending: Ending) -> bool:
@@ -197,55 +200,37 @@ def _is_reviewed(task: Task, policy: Policy, ending: Ending) -> bool:
     )
 
 
+# --- what they share ------------------------------------------------------------------------------
+
+
+def _reaction(
+    task: Task, policy: Policy, reaction: Reaction, key: bytes
+) -> tuple[EffectDraft, ...]:
+    if EffectKind.REACTION not in policy.rule.publish:
+        return ()
+    return react_to_task(task, reaction, key=key)
+
+
 def _is_published(task: Task, policy: Policy, kind: EffectKind) -> bool:
     return kind in policy.rule.publish and bool(task.repository) and task.subject.number is not None
 
 
-def _draft(task: Task, kind: EffectKind, slot: str, request: dict[str, Any]) -> EffectDraft:
-    return EffectDraft(
-        kind=kind,
-        slot=slot,
-        subject=subject_key(task),
-        target=_target(task),
-        request={"repository": task.repository, **request},
+def _without_secrets(ending: Ending) -> Ending:
+    """Take out what has a secret's shape, before a cut could make it pass for something else."""
+    text = Redactor().text
+    result = ending.result
+
+    def finding(each: Finding) -> Finding:
+        suggestion = each.suggestion if each.suggestion is None else text(each.suggestion)
+        return replace(each, path=text(each.path), body=text(each.body), suggestion=suggestion)
+
+    return replace(
+        ending,
+        error_message=ending.error_message and text(ending.error_message),
+        result=replace(
+            result,
+            summary=text(result.summary),
+            findings=tuple(map(finding, result.findings)),
+            labels=tuple(map(text, result.labels)),
+        ),
     )
-
-
-def _completed(look: Look, summary: str) -> dict[str, Any]:
-    """Without `completed_at`: GitHub sets it, and the bytes stay the same on each try."""
-    output = {"title": look.title, "summary": summary}
-    return {"status": "completed", "conclusion": look.conclusion, "output": output}
-
-
-def _status(state: str, title: str) -> dict[str, Any]:
-    return {"state": state, "description": one_line(title, DESCRIPTION_MAX)}
-
-
-def _visible_summary(target: TaskState, ending: Ending) -> str:
-    """Findings on a commit that is not the head any more are withheld."""
-    return "" if target is TaskState.SUPERSEDED else summary_of(ending)
-
-
-def _target(task: Task) -> str:
-    subject = task.subject
-    if subject.number is not None:
-        return f"{task.repository}#{subject.number}"
-    return f"{task.repository}@{(subject.head_sha or '')[:SHORT_SHA]}"
-
-
-def _blob_url(task: Task) -> str | None:
-    """Where files can be read at the head: beside the pull request's own page."""
-    page, found, _ = task.subject.url.partition("/pull/")
-    return f"{page}/blob/{task.subject.head_sha}" if found else None
-
-
-def _version(task: Task) -> str:
-    return external_id(task.id, task.generation)
-
-
-def _joined(*parts: str) -> str:
-    return "\n\n".join(part for part in parts if part)
-
-
-def _moment(at: Moment) -> str:
-    return datetime.fromtimestamp(at // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

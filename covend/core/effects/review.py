@@ -13,7 +13,17 @@ from typing import Any
 from urllib.parse import quote
 
 from covend.core.effects.diff import RIGHT, ChangedFile, Places, places_by_path
-from covend.core.effects.texts import BODY_MAX, clean, code, cut, fenced, one_line, seal, tame
+from covend.core.effects.texts import (
+    BODY_MAX,
+    CUT_NOTE,
+    clean,
+    code,
+    cut,
+    fenced,
+    one_line,
+    seal,
+    tame,
+)
 from covend.core.ending import Finding, Result
 
 INLINE_MAX = 50
@@ -33,6 +43,8 @@ class Frame:
     tail: tuple[str, ...]
     blob_url: str | None = None
     """Where the repository's files can be read at the head; None where that is not known."""
+    note: str = CUT_NOTE
+    """What stands where a text was cut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +62,7 @@ def review_request(
 
     Without `files` nothing is known of the diff: all findings go into the body.
     """
-    arranged = arrange(result.findings, files or ())
+    arranged = arrange(result.findings, files or (), frame.note)
     request = _request(result, frame, beside=arranged.beside)
     if not arranged.inline:
         return request, None
@@ -58,7 +70,9 @@ def review_request(
     return request, _request(result, frame, beside=result.findings)
 
 
-def arrange(findings: Sequence[Finding], files: Sequence[ChangedFile]) -> Arranged:
+def arrange(
+    findings: Sequence[Finding], files: Sequence[ChangedFile], note: str = CUT_NOTE
+) -> Arranged:
     """Give each finding its place; no more than `INLINE_MAX` inline, the first ones first."""
     shown = places_by_path(files)
     inline: list[dict[str, Any]] = []
@@ -68,8 +82,15 @@ def arrange(findings: Sequence[Finding], files: Sequence[ChangedFile]) -> Arrang
         if place is None or len(inline) == INLINE_MAX:
             beside.append(finding)
         else:
-            inline.append({**place, "body": _inline_body(finding, place)})
+            inline.append({**place, "body": _inline_body(finding, place, note)})
     return Arranged(inline=tuple(inline), beside=tuple(beside))
+
+
+def list_findings(findings: Sequence[Finding], blob_url: str | None, *, is_all: bool) -> str:
+    """List findings that stand on no line, below a heading of their own; "" of none."""
+    listed = "\n\n".join(_entry(finding, blob_url) for finding in findings)
+    heading = "### Findings" if is_all else "### Further findings"
+    return f"{heading}\n\n{listed}" if listed else ""
 
 
 def event_of(result: Result) -> str:
@@ -106,11 +127,11 @@ def _place(finding: Finding, shown: Places) -> dict[str, Any] | None:
     return place
 
 
-def _inline_body(finding: Finding, place: Mapping[str, Any]) -> str:
+def _inline_body(finding: Finding, place: Mapping[str, Any], note: str) -> str:
     suggestion = _suggestion(finding, place)
     head = f"**{label_of(finding)}**\n\n"
     room = BODY_MAX - len(head) - len(suggestion)
-    return f"{head}{cut(tame(finding.body), room)}{suggestion}"
+    return f"{head}{cut(tame(finding.body), room, note)}{suggestion}"
 
 
 def _suggestion(finding: Finding, place: Mapping[str, Any] | None) -> str:
@@ -129,13 +150,11 @@ def _is_whole(finding: Finding, place: Mapping[str, Any]) -> bool:
 
 
 def _request(result: Result, frame: Frame, *, beside: Sequence[Finding]) -> dict[str, Any]:
-    listed = "\n\n".join(_entry(finding, frame.blob_url) for finding in beside)
-    heading = "### Findings" if len(beside) == len(result.findings) else "### Further findings"
     parts = [
         tame(result.summary).strip() or _summary_of(result),
-        f"{heading}\n\n{listed}" if listed else "",
+        list_findings(beside, frame.blob_url, is_all=len(beside) == len(result.findings)),
     ]
-    body = seal("\n\n".join(part for part in parts if part), *frame.tail)
+    body = seal("\n\n".join(part for part in parts if part), *frame.tail, note=frame.note)
     return {"commit_id": frame.head_sha, "event": event_of(result), "body": body}
 
 

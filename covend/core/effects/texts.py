@@ -13,6 +13,7 @@ from covend.core.effects.marker import OPENING
 BODY_MAX = 65_536
 """Characters that GitHub takes in a comment or review."""
 CUT_NOTE = "*The rest was cut: GitHub takes no longer text.*"
+BYTES_NOTE = "(The rest was cut.)"
 
 _DROPPED = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters
@@ -43,17 +44,45 @@ def tame(markdown: str) -> str:
     return "\n".join([*lines, fence] if fence else lines)
 
 
-def cut(markdown: str, limit: int) -> str:
+def cut(markdown: str, limit: int, note: str = CUT_NOTE) -> str:
     """Fit text into `limit` characters (at least 512): whole lines, and a note where there was
     more.
     """
     if len(markdown) <= limit:
         return markdown
-    room = limit - len(CUT_NOTE) - _FENCE_ROOM
+    room = limit - len(note) - _FENCE_ROOM
     kept = markdown[:room]
     whole = kept.rpartition("\n")[0] or kept
     fence = _open_fence(whole)
-    return "\n".join([whole, *([fence] if fence else []), "", CUT_NOTE])
+    return "\n".join([whole, *([fence] if fence else []), "", note])
+
+
+def cut_note(task: str) -> str:
+    """Say below a text that was cut where all of it can be read."""
+    return f"*The rest was cut: GitHub takes no longer text. See {code(f'covend show {task}')}.*"
+
+
+def cut_bytes(text: str, limit: int) -> str:
+    """Fit text that is no Markdown into `limit` bytes (at least 64): whole lines where it has some,
+    and a note.
+    """
+    if len(text.encode()) <= limit:
+        return text
+    room = limit - len(BYTES_NOTE) - 1
+    kept = text.encode()[:room].decode(errors="ignore")
+    whole = kept.rpartition("\n")[0] or kept
+    return f"{whole}\n{BYTES_NOTE}"
+
+
+def shorten(sealed: str, limit: int, note: str = CUT_NOTE) -> str:
+    """Fit a sealed text into fewer characters; what it was sealed with stays."""
+    text, _, end = sealed.rpartition("\n\n")
+    return f"{cut(text, limit - len(end) - 2, note)}\n\n{end}"
+
+
+def paragraphs(*parts: str) -> str:
+    """Put those that say something below each other."""
+    return "\n\n".join(part for part in parts if part)
 
 
 def one_line(text: str, limit: int) -> str:
@@ -88,10 +117,10 @@ def fenced(text: str, language: str = "") -> str:
     return "\n".join([f"{fence}{language}", *([content] if text else []), fence])
 
 
-def seal(markdown: str, *tail: str) -> str:
+def seal(markdown: str, *tail: str, note: str = CUT_NOTE) -> str:
     """Put lines that must stay (the footer, the marker) below a text that may be cut for them."""
     end = "\n".join(tail)
-    return f"{cut(markdown, BODY_MAX - len(end) - 2)}\n\n{end}"
+    return f"{cut(markdown, BODY_MAX - len(end) - 2, note)}\n\n{end}"
 
 
 def _unmarked(text: str) -> str:

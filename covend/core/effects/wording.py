@@ -70,6 +70,8 @@ STOPPED: Mapping[TaskState, Look] = {
 }
 """Ends without an attempt that could tell more."""
 
+_GONE = Look(conclusion="neutral", state="success", icon="⚪", title="Nothing to do any more")
+
 
 def look_of(target: TaskState, ending: Ending) -> Look:
     """Give the look of a task that ends in `target` with this ending."""
@@ -79,6 +81,15 @@ def look_of(target: TaskState, ending: Ending) -> Look:
         return _FAULTS.get(ending.outcome, _FAULTS[Outcome.FAILED])
     look = _VERDICTS[ending.result.conclusion]
     return replace(look, title=_title(look, ending))
+
+
+def look_of_ended(task: Task) -> Look:
+    """Give the look of a task that has ended, as far as the task itself tells how."""
+    if task.state is TaskState.COMPLETED:
+        return _VERDICTS[task.conclusion or Conclusion.NEUTRAL]
+    if task.state is TaskState.FAILED and task.attempts:
+        return _FAULTS[Outcome.FAILED]
+    return STOPPED.get(task.state, _GONE)
 
 
 def explanation_of(policy: Policy, ending: Ending) -> str:

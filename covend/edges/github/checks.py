@@ -1,4 +1,7 @@
-"""Check runs: started, concluded and found again by their `external_id`.
+"""Check runs: started, concluded, annotated, and found again by their `external_id`.
+
+An update adds its annotations to those that are there. How many there are says whether it has
+arrived, so that none is added twice.
 
 https://docs.github.com/en/rest/checks/runs
 """
@@ -18,13 +21,18 @@ from covend.edges.github.client import (
     repository_path,
     written,
 )
-from covend.edges.github.errors import NotFound
+from covend.edges.github.errors import NotFound, Refused
 from covend.edges.github.scopes import WRITE_CHECKS
 from covend.edges.github.wire import Answer
 
 
 async def send(client: GitHubClient, effect: Effect, previous: Sent | None) -> Sent:
-    """Update the slot's check run, or create one where there is none (any more)."""
+    """Update the slot's check run, or create one where there is none (any more).
+
+    What only adds annotations to a check run makes none: without it there is nothing to add to.
+    """
+    if effect.request.get("is_added"):
+        return written(await _update(client, effect, _required(previous)))
     if previous is not None:
         try:
             return written(await _update(client, effect, previous))
@@ -34,7 +42,9 @@ async def send(client: GitHubClient, effect: Effect, previous: Sent | None) -> S
 
 
 async def look_up(client: GitHubClient, effect: Effect) -> Sent | None:
-    """Find our check run on the head with the effect's id and in the state the effect asks for."""
+    """Find our check run on the head with the effect's id, in the state the effect asks for, and
+    with as many annotations as there are after it.
+    """
     request = effect.request
     wanted = request["body"]
     query = {"check_name": wanted["name"], "filter": "all"}
@@ -44,7 +54,7 @@ async def look_up(client: GitHubClient, effect: Effect) -> Sent | None:
     path = f"{commit}/check-runs"
     runs = client.pages("list_checks", path, _reach(effect), query=query, below=("check_runs",))
     async for run in runs:
-        if _is_wanted(run, wanted):
+        if _is_wanted(run, wanted) and _annotations_of(run) >= request.get("annotated", 0):
             return found(run)
     return None
 
@@ -82,6 +92,18 @@ def _is_wanted(run: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     if run.get("external_id") != wanted["external_id"]:
         return False
     return "conclusion" not in wanted or run.get("conclusion") == wanted["conclusion"]
+
+
+def _annotations_of(run: Mapping[str, Any]) -> int:
+    output = run.get("output")
+    count = output.get("annotations_count") if isinstance(output, dict) else None
+    return count if isinstance(count, int) else 0
+
+
+def _required(previous: Sent | None) -> Sent:
+    if previous is None:
+        raise Refused("there is no check run to add annotations to", status=0)
+    return previous
 
 
 def _reach(effect: Effect) -> Reach:

@@ -1,6 +1,8 @@
-"""Comments on issues and pull requests: written, edited in place, and found again by their marker.
+"""Comments on issues and pull requests, and replies in review threads: written, edited in place,
+and found again by their marker.
 
 https://docs.github.com/en/rest/issues/comments
+https://docs.github.com/en/rest/pulls/comments#create-a-reply-for-a-review-comment
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from covend.edges.github.client import (
     written,
 )
 from covend.edges.github.errors import NotFound
-from covend.edges.github.scopes import COMMENT_ON, Scope
+from covend.edges.github.scopes import COMMENT_ON, WRITE_PULLS, Scope
 from covend.edges.github.wire import Answer
 
 LOOK_BACK = timedelta(days=1)
@@ -31,12 +33,14 @@ error.
 async def send(client: GitHubClient, effect: Effect, previous: Sent | None) -> Sent:
     """Edit the slot's comment, or write one where there is none (any more)."""
     if previous is not None:
-        path = f"{_repository(effect)}/issues/comments/{in_path(previous.remote_id)}"
+        path = f"{_repository(effect)}/{_kind(effect)}/comments/{in_path(previous.remote_id)}"
         try:
             return written(await _write(client, effect, "update_comment", "PATCH", path))
         except NotFound:
             pass  # somebody deleted it; certainly without effect
-    path = f"{_repository(effect)}/issues/{effect.request['number']}/comments"
+    if _is_reply(effect):
+        return await _reply(client, effect)
+    path = f"{_all(effect)}/comments"
     return written(await _write(client, effect, "create_comment", "POST", path))
 
 
@@ -50,12 +54,38 @@ async def look_up(client: GitHubClient, effect: Effect) -> Sent | None:
     )
     since = datetime.fromtimestamp(effect.created_at / 1000, UTC) - LOOK_BACK
     query = {"since": since.strftime("%Y-%m-%dT%H:%M:%SZ")}
-    path = f"{_repository(effect)}/issues/{effect.request['number']}/comments"
+    path = f"{_all(effect)}/comments"
     async for comment in client.pages("list_comments", path, reach, query=query):
         author = (comment.get("user") or {}).get("login")
         if author == own and carries(comment.get("body") or "", effect.request["marker"]):
             return found(comment)
     return None
+
+
+async def _reply(client: GitHubClient, effect: Effect) -> Sent:
+    """Answer in the thread; GitHub lets nobody reply to a reply, only to what began the thread."""
+    try:
+        top = await _beginning(client, effect)
+        path = f"{_all(effect)}/comments/{top}/replies"
+        return written(await _write(client, effect, "create_reply", "POST", path))
+    except NotFound as error:
+        needed = ", ".join(f"{name}={level}" for name, level in _scope(effect).items())
+        message = f"{error} (the thread is gone, or {needed} is not granted)"
+        raise NotFound(message, status=error.status) from None
+
+
+async def _beginning(client: GitHubClient, effect: Effect) -> int:
+    said: int = effect.request["thread"]
+    answer = await client.request(
+        "get_review_comment",
+        "GET",
+        f"{_repository(effect)}/pulls/comments/{said}",
+        installation=effect.installation_id,
+        repository=effect.request["repository"],
+        permissions=_scope(effect),
+    )
+    top = answer.data.get("in_reply_to_id") if isinstance(answer.data, dict) else None
+    return top if isinstance(top, int) else said
 
 
 async def _write(
@@ -72,9 +102,22 @@ async def _write(
     )
 
 
+def _is_reply(effect: Effect) -> bool:
+    return "thread" in effect.request
+
+
+def _kind(effect: Effect) -> str:
+    """Comments of threads are a list of their own, with ids of their own."""
+    return "pulls" if _is_reply(effect) else "issues"
+
+
+def _all(effect: Effect) -> str:
+    return f"{_repository(effect)}/{_kind(effect)}/{effect.request['number']}"
+
+
 def _repository(effect: Effect) -> str:
     return repository_path(effect.request["repository"])
 
 
 def _scope(effect: Effect) -> Scope:
-    return COMMENT_ON[SubjectType(effect.request["on"])]
+    return WRITE_PULLS if _is_reply(effect) else COMMENT_ON[SubjectType(effect.request["on"])]

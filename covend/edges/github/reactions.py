@@ -1,4 +1,5 @@
-"""Reactions to comments: the same one of the same account is there once, however often it is sent.
+"""Reactions to comments, pull requests and issues: the same one of the same account is there once,
+however often it is sent.
 
 Refuses reviews: GitHub's REST API lets nobody react to one.
 https://docs.github.com/en/rest/reactions/reactions
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from covend.core.effects.acknowledge import REVIEW_COMMENT, SUBJECT
 from covend.core.model import Effect, SubjectType
 from covend.edges.github.client import (
     GitHubClient,
@@ -28,11 +30,14 @@ _COMMENTS: Mapping[str, str] = MappingProxyType(
 """By `Command.place`."""
 
 
-async def send(client: GitHubClient, effect: Effect, previous: Sent | None) -> Sent:  # noqa: ARG001
-    """React; GitHub answers as well where the reaction is there already.
+async def send(client: GitHubClient, effect: Effect, previous: Sent | None) -> Sent:
+    """React; GitHub answers as well where the reaction is there already, and what covend itself has
+    given before is not even asked for.
 
     A comment that is not found is gone, or the permission is missing: the error names both.
     """
+    if previous is not None:
+        return previous
     path, scope = _path(effect), _scope(effect)
     try:
         answer = await client.request(
@@ -46,7 +51,7 @@ async def send(client: GitHubClient, effect: Effect, previous: Sent | None) -> S
         )
     except NotFound as error:
         needed = ", ".join(f"{name}={level}" for name, level in scope.items())
-        message = f"{error} (the comment is gone, or {needed} is not granted)"
+        message = f"{error} (what is reacted to is gone, or {needed} is not granted)"
         raise NotFound(message, status=error.status) from None
     return written(answer)
 
@@ -70,14 +75,16 @@ async def look_up(client: GitHubClient, effect: Effect) -> Sent | None:
 
 def _path(effect: Effect) -> str:
     place = effect.request["place"]
+    repository = repository_path(effect.request["repository"])
+    if place == SUBJECT:
+        return f"{repository}/issues/{effect.request['number']}/reactions"
     if place not in _COMMENTS:
         raise Refused(f"nobody can react to a {place}", status=0)
     comment = in_path(str(effect.request["comment_id"]))
-    repository = repository_path(effect.request["repository"])
     return f"{repository}/{_COMMENTS[place]}/{comment}/reactions"
 
 
 def _scope(effect: Effect) -> Scope:
-    if effect.request["place"] == "review_comment":
+    if effect.request["place"] == REVIEW_COMMENT:
         return WRITE_PULLS
     return COMMENT_ON[SubjectType(effect.request["on"])]

@@ -9,19 +9,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from covend.core.effects.marker import carries
+from covend.core.effects.texts import CUT_NOTE, cut_note, shorten
 from covend.core.model import Effect
 from covend.edges.github.client import GitHubClient, Reach, Sent, found, repository_path, written
 from covend.edges.github.errors import Refused
 from covend.edges.github.scopes import WRITE_PULLS
 from covend.edges.github.wire import Answer
 
-MILDER_MAX = 2
-"""A refused review is sent again as a comment where it was a verdict on our own pull request, and
-with all findings in its body where a line is outside the diff.
+MILDER_MAX = 3
+"""A refused review is sent again as a comment where covend may not give that verdict, with all
+findings in its body where GitHub will not have one of its comments, and shorter where it is too
+long: each once.
+"""
+SHORTER_MAX = 20_000
+"""Characters of a body that GitHub's own count took for too many: even with four bytes each they
+are a third of what it takes.
 """
 
 _UNPROCESSABLE = 422
-_OWN = "own pull request"
+_NO_VERDICT = ("own pull request", "not permitted to approve")
+_TOO_LONG = "too long"
 
 
 async def send(client: GitHubClient, effect: Effect, previous: Sent | None) -> Sent:
@@ -56,12 +63,18 @@ async def look_up(client: GitHubClient, effect: Effect) -> Sent | None:
 
 
 def _milder(body: Mapping[str, Any], effect: Effect, error: Refused) -> Mapping[str, Any] | None:
+    """Give what to send instead; None where no form of it would be taken."""
     if error.status != _UNPROCESSABLE:
         return None
-    if _OWN in str(error).lower() and body["event"] != "COMMENT":
+    said = str(error).lower()
+    if body["event"] != "COMMENT" and any(words in said for words in _NO_VERDICT):
         return {**body, "event": "COMMENT"}
     if body.get("comments"):
+        # GitHub does not say which one it will not have: a line, a path, a range, a length.
         return {**effect.request["fallback"], "event": body["event"]}
+    if _TOO_LONG in said and len(body["body"]) > SHORTER_MAX:
+        note = cut_note(effect.task) if effect.task else CUT_NOTE
+        return {**body, "body": shorten(body["body"], SHORTER_MAX, note)}
     return None
 
 

@@ -21,6 +21,10 @@ WRITE_CHECKS: Scope = MappingProxyType({"checks": "write"})
 WRITE_STATUSES: Scope = MappingProxyType({"statuses": "write"})
 WRITE_ISSUES: Scope = MappingProxyType({"issues": "write"})
 WRITE_PULLS: Scope = MappingProxyType({"pull_requests": "write"})
+WRITE_CONTENTS: Scope = MappingProxyType({"contents": "write"})
+"""To push; never with `workflows`, so that GitHub refuses what would change a workflow."""
+OPEN_PULLS: Scope = MappingProxyType({**WRITE_PULLS, "contents": "read"})
+"""Of a private repository GitHub proposes only branches that the token can read."""
 
 COMMENT_ON: Mapping[SubjectType, Scope] = MappingProxyType(
     {SubjectType.ISSUE: WRITE_ISSUES, SubjectType.PULL_REQUEST: WRITE_PULLS}
@@ -36,6 +40,9 @@ GRANTS: Mapping[EffectKind, Scope] = MappingProxyType(
         EffectKind.COMMENT: MappingProxyType({**WRITE_ISSUES, **WRITE_PULLS}),
         EffectKind.REVIEW: WRITE_PULLS,
         EffectKind.REACTION: MappingProxyType({**WRITE_ISSUES, **WRITE_PULLS}),
+        EffectKind.LABELS: MappingProxyType({**WRITE_ISSUES, **WRITE_PULLS}),
+        EffectKind.DISMISSAL: WRITE_PULLS,
+        EffectKind.PULL_REQUEST: MappingProxyType({**WRITE_CONTENTS, **WRITE_PULLS}),
     }
 )
 """Beside `metadata: read` and `pull_requests: read`, which look-ups need."""

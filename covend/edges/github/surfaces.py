@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from covend.core.model import Effect, EffectKind
-from covend.edges.github import checks, comments, reactions, reviews, statuses
+from covend.edges.github import (
+    checks,
+    comments,
+    dismissals,
+    labels,
+    reactions,
+    reviews,
+    statuses,
+)
 from covend.edges.github.client import GitHubClient, Sent
 
 Send = Callable[[GitHubClient, Effect, Sent | None], Awaitable[Sent]]
@@ -37,5 +45,7 @@ SURFACES: Mapping[EffectKind, Surface] = MappingProxyType(
         EffectKind.COMMENT: Surface(send=comments.send, look_up=comments.look_up),
         EffectKind.REVIEW: Surface(send=reviews.send, look_up=reviews.look_up),
         EffectKind.REACTION: Surface(send=reactions.send, look_up=reactions.look_up),
+        EffectKind.LABELS: Surface(send=labels.send, look_up=labels.look_up),
+        EffectKind.DISMISSAL: Surface(send=dismissals.send, look_up=dismissals.look_up),
     }
 )

@@ -6,9 +6,14 @@ from typing import Any
 import pytest
 
 from covend.core.commanding import CommandWish
-from covend.core.effects.acknowledge import Reaction, acknowledge_task, acknowledge_wish
+from covend.core.effects.acknowledge import (
+    Reaction,
+    acknowledge_task,
+    acknowledge_wish,
+    react_to_task,
+)
+from covend.core.effects.drafting import subject_key
 from covend.core.effects.marker import Marker, find
-from covend.core.effects.plan import subject_key
 from covend.core.model import Command, DeliveryId, EffectKind, SubjectType
 from tests.core.effects.effect_samples import COMMIT, ISSUE, KEY, NOON, PULL, task
 
@@ -111,3 +116,37 @@ def test_a_task_refuses_the_command_that_it_was_made_by() -> None:
 @pytest.mark.parametrize("changed", [{"command": None}, {"subject": COMMIT, "command": SAID}])
 def test_a_task_without_a_command_has_nothing_to_acknowledge(changed: dict[str, Any]) -> None:
     assert acknowledge_task(task(**changed), Reaction.REFUSED, key=KEY) == ()
+
+
+def test_an_answer_to_a_command_in_a_thread_stays_in_the_thread() -> None:
+    said = replace(SAID, place="review_comment")
+    _, reply = acknowledge_wish(wish(said), Reaction.DONE, key=KEY, words="All is well.")
+    assert (reply.slot, reply.request["thread"]) == ("reply/review_comment/12", 12)
+    _, reply = acknowledge_wish(wish(), Reaction.DONE, key=KEY, words="All is well.")
+    assert "thread" not in reply.request
+
+
+def test_a_task_that_nobody_commanded_is_reacted_to_on_its_pull_request_or_issue() -> None:
+    (draft,) = react_to_task(task(), Reaction.SEEN, key=KEY)
+    assert (draft.kind, draft.slot) == (EffectKind.REACTION, "reaction/42/pull/7/eyes")
+    assert draft.subject != subject_key(task())
+    assert draft.request == {
+        "repository": "acme/till",
+        "on": "pull_request",
+        "place": "subject",
+        "number": 7,
+        "body": {"content": "eyes"},
+    }
+    (draft,) = react_to_task(task(subject=ISSUE), Reaction.DONE, key=KEY)
+    assert (draft.request["on"], draft.request["number"]) == ("issue", 9)
+
+
+def test_a_commanded_task_is_reacted_to_where_its_command_was_acknowledged() -> None:
+    (draft,) = react_to_task(task(command=SAID, repository_key="42"), Reaction.SEEN, key=KEY)
+    (same,) = acknowledge_wish(wish(), Reaction.SEEN, key=KEY)
+    assert (draft.slot, draft.subject, draft.request) == (same.slot, same.subject, same.request)
+
+
+@pytest.mark.parametrize("changed", [{"subject": COMMIT}, {"repository": None}])
+def test_a_task_without_a_place_is_reacted_to_nowhere(changed: dict[str, Any]) -> None:
+    assert react_to_task(task(**changed), Reaction.SEEN, key=KEY) == ()

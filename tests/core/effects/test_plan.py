@@ -6,9 +6,10 @@ import orjson
 import pytest
 from msgspec.structs import replace
 
+from covend.core.effects.checks import DESCRIPTION_MAX, SUMMARY_MAX
 from covend.core.effects.diff import ChangedFile
 from covend.core.effects.marker import Marker, find
-from covend.core.effects.plan import DESCRIPTION_MAX, SUMMARY_MAX, plan_end, plan_start, plan_stop
+from covend.core.effects.plan import plan_end, plan_start, plan_stop
 from covend.core.effects.texts import BODY_MAX
 from covend.core.ending import Ending
 from covend.core.model import Conclusion, EffectDraft, EffectKind, Subject, Usage
@@ -126,7 +127,12 @@ def test_a_task_that_is_tried_again_shows_nothing(outcome: Outcome) -> None:
         ((EffectKind.REVIEW,), ending(summary="s"), None, [EffectKind.REVIEW]),
         ((EffectKind.STATUS,), ending(summary="s"), None, [EffectKind.STATUS]),
         ((), ending(summary="s"), None, []),
-        ((EffectKind.CALLBACK, EffectKind.REACTION), ending(summary="s"), None, []),
+        ((EffectKind.CALLBACK, EffectKind.LABELS), ending(summary="s"), None, []),
+        ((EffectKind.REACTION,), ending(summary="s"), None, [EffectKind.REACTION]),
+        ((EffectKind.REACTION,), ending(summary="s"), ISSUE, [EffectKind.REACTION]),
+        ((EffectKind.REACTION,), ending(summary="s"), COMMIT, []),
+        ((EffectKind.LABELS,), ending(labels=("bug",)), ISSUE, [EffectKind.LABELS]),
+        ((EffectKind.LABELS,), ending(labels=("bug",)), COMMIT, []),
     ],
 )
 def test_only_what_the_rule_publishes_appears_and_only_where_it_can(
@@ -164,7 +170,7 @@ def test_a_superseded_task_ends_its_check_alone_and_withholds_what_it_found() ->
 
 
 def test_with_a_plain_token_a_check_is_a_status_and_there_is_only_one() -> None:
-    drafts = end(ending(), EffectKind.CHECK, EffectKind.STATUS, app=False)
+    drafts = end(ending(), EffectKind.CHECK, EffectKind.STATUS, app=False, key=KEY)
     assert set(drafts) == {EffectKind.STATUS}
     assert drafts[EffectKind.STATUS].request == {
         "repository": "acme/till",
@@ -175,14 +181,14 @@ def test_with_a_plain_token_a_check_is_a_status_and_there_is_only_one() -> None:
 
 def test_a_task_without_a_repository_shows_nothing() -> None:
     assert end(ending(summary="s"), repository=None) == {}
-    assert plan_start(claim(repository=None), policy(*ALL), app=True) == ()
+    assert plan_start(claim(repository=None), policy(*ALL), app=True, key=KEY) == ()
 
 
 # --- the beginning --------------------------------------------------------------------------------
 
 
 def test_work_that_begins_shows_a_check_in_progress() -> None:
-    (draft,) = plan_start(claim(), policy(*ALL), app=True)
+    (draft,) = plan_start(claim(), policy(*ALL), app=True, key=KEY)
     assert draft == EffectDraft(
         kind=EffectKind.CHECK,
         slot=f"check/review/42/pull/7/{SHA}",
@@ -207,12 +213,12 @@ def test_work_that_begins_shows_a_check_in_progress() -> None:
 
 
 def test_a_later_attempt_says_which_it_is() -> None:
-    (draft,) = plan_start(claim(attempt=2), policy(EffectKind.CHECK), app=True)
+    (draft,) = plan_start(claim(attempt=2), policy(EffectKind.CHECK), app=True, key=KEY)
     assert "attempt 2" in draft.request["body"]["output"]["summary"]
 
 
 def test_work_that_begins_with_a_plain_token_shows_a_pending_status() -> None:
-    (draft,) = plan_start(claim(), policy(*ALL), app=False)
+    (draft,) = plan_start(claim(), policy(*ALL), app=False, key=KEY)
     assert draft.kind is EffectKind.STATUS
     assert draft.request["body"]["state"] == "pending"
 
@@ -229,17 +235,20 @@ def test_work_that_begins_with_a_plain_token_shows_a_pending_status() -> None:
     ],
 )
 def test_a_task_that_ends_while_it_waits_ends_its_check(target: TaskState, conclusion: str) -> None:
-    (draft,) = plan_stop(task(), policy(*ALL), target=target, app=True)
+    (draft,) = plan_stop(task(), policy(*ALL), target=target, app=True, key=KEY)
     assert draft.request["body"]["conclusion"] == conclusion
-    assert draft.slot == plan_start(claim(), policy(*ALL), app=True)[0].slot
+    assert draft.slot == plan_start(claim(), policy(*ALL), app=True, key=KEY)[0].slot
 
 
 def test_a_task_that_never_began_has_no_check_to_end() -> None:
-    assert plan_stop(task(attempts=0), policy(*ALL), target=TaskState.CANCELLED, app=True) == ()
+    assert (
+        plan_stop(task(attempts=0), policy(*ALL), target=TaskState.CANCELLED, app=True, key=KEY)
+        == ()
+    )
 
 
 def test_a_refused_task_stays_invisible() -> None:
-    assert plan_stop(task(), policy(*ALL), target=TaskState.IGNORED, app=True) == ()
+    assert plan_stop(task(), policy(*ALL), target=TaskState.IGNORED, app=True, key=KEY) == ()
 
 
 # --- slots, markers, bytes ------------------------------------------------------------------------
@@ -257,7 +266,7 @@ def test_all_of_a_task_names_what_it_belongs_to() -> None:
 
 
 def test_a_commit_is_named_by_its_sha() -> None:
-    (draft,) = plan_start(claim(subject=COMMIT), policy(*ALL), app=True)
+    (draft,) = plan_start(claim(subject=COMMIT), policy(*ALL), app=True, key=KEY)
     assert (draft.subject, draft.target) == (f"42/commit/{SHA}", "acme/till@1a2b3c4")
 
 

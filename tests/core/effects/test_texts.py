@@ -7,13 +7,17 @@ from hypothesis import strategies as st
 from covend.core.effects.marker import Marker, find, sign
 from covend.core.effects.texts import (
     BODY_MAX,
+    BYTES_NOTE,
     CUT_NOTE,
     clean,
     code,
     cut,
+    cut_bytes,
+    cut_note,
     fenced,
     one_line,
     seal,
+    shorten,
     tame,
 )
 from tests.core.effects.effect_samples import KEY
@@ -126,3 +130,33 @@ def test_a_fence_is_longer_than_any_in_its_content(text: str, written: str) -> N
 def test_one_line_is_one_line_and_not_too_long() -> None:
     assert one_line(" a\n b\tc ", 10) == "a b c"
     assert one_line("x" * 20, 10) == "x" * 9 + "…"
+
+
+# --- bounds of other kinds ------------------------------------------------------------------------
+
+
+def test_what_was_cut_names_where_all_of_it_can_be_read() -> None:
+    note = cut_note("01kaj3v8qk7w2m5p9x4r6t1zbc")
+    assert note.endswith("See `covend show 01kaj3v8qk7w2m5p9x4r6t1zbc`.*")
+    assert cut("word\n" * 400, 600, note).endswith(f"word\n\n{note}")
+    body = seal("word\n" * BODY_MAX, "footer", SIGNED, note=note)
+    assert body.endswith(f"{note}\n\nfooter\n{SIGNED}")
+
+
+@given(st.text(), st.integers(64, 400))
+def test_text_cut_to_bytes_is_never_longer_and_still_text(text: str, limit: int) -> None:
+    shorter = cut_bytes(clean(text) * 20, limit)
+    assert len(shorter.encode()) <= limit
+
+
+def test_text_cut_to_bytes_ends_with_a_whole_line_and_a_note() -> None:
+    assert cut_bytes("eins\nzwei\n", 64) == "eins\nzwei\n"
+    assert cut_bytes("für 😀\n" * 20, 64) == f"{'für 😀' + chr(10)}" * 3 + "für 😀\n" + BYTES_NOTE
+
+
+@given(st.lists(st.sampled_from(["```", "x" * 50, "", "~~~"]), min_size=50, max_size=200))
+def test_a_sealed_text_made_shorter_keeps_what_it_was_sealed_with(lines: list[str]) -> None:
+    body = shorten(seal("\n".join(lines), "footer", SIGNED), 1000)
+    assert len(body) <= 1000
+    assert body.endswith(f"\n\nfooter\n{SIGNED}")
+    assert find(body, KEY) == MARKER

@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from covend.demo.github import StandInGitHub
+from covend.demo.github import Request, StandInGitHub
 from covend.demo.github.description import Description
 from covend.edges.github.client import GitHubClient
 from tests.edges.github.github_world import Clock, World
@@ -25,6 +25,7 @@ async def world(description: Description | None, tmp_path: Path) -> AsyncIterato
         till = github.host_till(tmp_path / "till.git")
         yield World(github=github, till=till, clock=clock, session=session)
     assert github.violations == []
+    assert [each for each in github.requests if _reads_with_more(each)] == []
 
 
 @pytest.fixture
@@ -40,3 +41,9 @@ async def scripted() -> AsyncIterator[ScriptedGitHub]:
         yield scripted
         await scripted.server.close()
     assert scripted.replies == []
+
+
+def _reads_with_more(asked: Request) -> bool:
+    """Say whether an App's token that may write was used to read."""
+    granted = asked.credential.permissions or {}
+    return asked.method == "GET" and "write" in granted.values()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
+import anyio
 from msgspec import structs
 
 from covend.core.effects.diff import ChangedFile
@@ -69,10 +70,16 @@ class World:
         settings, now = replace(settings, **changed), self.covend_clock.now
         return open_auth(settings, self.session, now, self.observe, wall=self.clock.now)
 
-    def client(self, auth: Auth | None = None) -> GitHubClient:
+    def client(self, auth: Auth | None = None, *, write_gap_ms: int = 0) -> GitHubClient:
         auth = auth or self.auth()
-        api_url = self.github.api_url
-        return GitHubClient(self.session, api_url, auth, self.clock.now, self.observe)
+        return GitHubClient(
+            self.session,
+            self.github.api_url,
+            auth,
+            self.clock.now,
+            self.observe,
+            write_gap_ms=write_gap_ms,
+        )
 
     def client_with_token(self) -> GitHubClient:
         """As the pull request's author, with a personal token."""
@@ -91,7 +98,7 @@ class World:
 
     def start(self, *, app: bool = True, **of_task: Any) -> Effect:
         claimed = claim(subject=self._subject(), **of_task)
-        (draft,) = plan_start(claimed, policy(EffectKind.CHECK), app=app)
+        (draft,) = plan_start(claimed, policy(EffectKind.CHECK), app=app, key=KEY)
         return effect(draft)
 
     def end(
@@ -103,6 +110,19 @@ class World:
         files: Sequence[ChangedFile] | None = None,
         **of_task: Any,
     ) -> Effect:
+        (only,) = self.ends(kind, how, app=app, files=files, **of_task)
+        return only
+
+    def ends(
+        self,
+        kind: EffectKind,
+        how: Ending | None = None,
+        *,
+        app: bool = True,
+        files: Sequence[ChangedFile] | None = None,
+        outdated: Sequence[str] = (),
+        **of_task: Any,
+    ) -> list[Effect]:
         drafts = plan_end(
             claim(subject=self._subject(), **of_task),
             policy(kind),
@@ -112,9 +132,9 @@ class World:
             key=KEY,
             now=self.clock.now(),
             files=files,
+            outdated=outdated,
         )
-        (draft,) = drafts
-        return effect(draft)
+        return [effect(draft) for draft in drafts]
 
     def review(
         self, *findings: Finding, files: Sequence[ChangedFile] | None = None, event: str = ""
@@ -148,6 +168,13 @@ def effect(draft: EffectDraft) -> Effect:
         sent_at=NOON,
         done_at=None,
     )
+
+
+async def until(is_so: Callable[[], bool], *, within_s: float = 10.0) -> None:
+    """Wait for what comes true while a request is held."""
+    with anyio.fail_after(within_s):
+        while not is_so():  # noqa: ASYNC110 (the stand-in tells only what it has answered)
+            await anyio.sleep(0.002)
 
 
 async def send(client: GitHubClient, effect: Effect, previous: Sent | None = None) -> Sent:

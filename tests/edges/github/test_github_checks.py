@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from covend.core.model import Conclusion, EffectKind
+from covend.core.model import Conclusion, Effect, EffectKind
 from covend.demo.github import Fault
 from covend.edges.github.client import GitHubClient, Sent
 from covend.edges.github.errors import (
+    NotFound,
     OutcomeUnknown,
+    Refused,
 )
-from tests.core.effects.effect_samples import ending
+from tests.core.effects.effect_samples import ending, found_on
 from tests.edges.github.github_world import (
     World,
     look_up,
@@ -92,6 +94,58 @@ async def test_a_check_is_found_on_the_third_page_by_its_id_and_conclusion(
 async def test_an_app_asks_for_its_own_checks_only(world: World, client: GitHubClient) -> None:
     await look_up(client, world.end(EffectKind.CHECK))
     assert world.github.requests[-1].query["app_id"] == "123456"
+
+
+# --- annotations ----------------------------------------------------------------------------------
+
+
+def annotated(world: World, count: int) -> list[Effect]:
+    findings = tuple(found_on("README.md", line + 1) for line in range(count))
+    return world.ends(EffectKind.CHECK, ending(findings=findings, summary="s"))
+
+
+def shown(world: World) -> list[int]:
+    (run,) = world.github.state.check_runs
+    return [each["end_line"] for each in run.annotations]
+
+
+async def test_annotations_are_added_batch_by_batch_to_the_concluded_check(
+    world: World, client: GitHubClient
+) -> None:
+    sent = await send(client, world.start())
+    for effect in annotated(world, 120):
+        sent = await send(client, effect, sent)
+        assert await look_up(client, effect) == sent
+    (run,) = world.github.state.check_runs
+    assert (run.status, run.conclusion) == ("completed", "success")
+    assert shown(world) == list(range(1, 121))
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+@pytest.mark.parametrize(("fault", "arrived"), [(Fault.ANSWER_LOST, True), (Fault.RESET, False)])
+async def test_a_batch_whose_answer_is_lost_is_never_added_twice(
+    at: int, fault: Fault, arrived: bool, world: World, client: GitHubClient
+) -> None:
+    sent, effects = await send(client, world.start()), annotated(world, 120)
+    for effect in effects[:at]:
+        sent = await send(client, effect, sent)
+    world.github.faults.add("PATCH", "*", fault)
+    with pytest.raises(OutcomeUnknown):
+        await send(client, effects[at], sent)
+    found = await look_up(client, effects[at])
+    assert (found is not None) == arrived
+    for effect in effects[at + arrived :]:
+        sent = await send(client, effect, sent)
+    assert shown(world) == list(range(1, 121))
+
+
+async def test_what_only_adds_to_a_check_run_makes_none(world: World, client: GitHubClient) -> None:
+    _, second = annotated(world, 51)
+    with pytest.raises(Refused, match="no check run to add annotations to"):
+        await send(client, second)
+    with pytest.raises(NotFound):
+        await send(client, second, Sent(remote_id="999"))
+    assert world.github.state.check_runs == []
 
 
 # --- statuses -------------------------------------------------------------------------------------

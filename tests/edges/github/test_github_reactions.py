@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from covend.core.effects.acknowledge import Reaction, acknowledge_task
+from covend.core.effects.acknowledge import Reaction, acknowledge_task, react_to_task
 from covend.core.model import Command, Effect, EffectKind
 from covend.demo.github import Fault
 from covend.demo.payloads import AUTHOR
@@ -129,7 +129,9 @@ async def test_a_comment_that_is_not_found_names_what_may_be_missing(
     scripted: ScriptedGitHub,
 ) -> None:
     scripted.reply(Reply(status=404))
-    with pytest.raises(NotFound, match=r"the comment is gone, or pull_requests=write") as raised:
+    with pytest.raises(
+        NotFound, match=r"what is reacted to is gone, or pull_requests=write"
+    ) as raised:
         await send(scripted.client, reaction())
     assert raised.value.status == 404
 
@@ -140,3 +142,32 @@ async def test_nobody_reacts_to_a_review(client: GitHubClient, world: World) -> 
     with pytest.raises(Refused, match="review"):
         await send(client, replace(wanted, request=asked))
     assert world.github.requests == []
+
+
+# --- on the pull request or issue itself ----------------------------------------------------------
+
+
+def on_subject(content: Reaction = Reaction.SEEN, **of_task: Any) -> Effect:
+    (draft,) = react_to_task(task(**of_task), content, key=KEY)
+    return effect(draft)
+
+
+async def test_what_nobody_commanded_is_reacted_to_on_its_pull_request(
+    world: World, client: GitHubClient
+) -> None:
+    sent = await send(client, on_subject())
+    (shown,) = world.github.state.reactions
+    assert (shown.subject, shown.subject_id, shown.content) == ("issue", 7, "eyes")
+    used = world.github.requests[-1].credential
+    assert used.permissions == {"metadata": "read", "pull_requests": "write"}
+    assert await look_up(client, on_subject()) == sent
+    assert await look_up(client, on_subject(Reaction.DONE)) is None
+
+
+async def test_a_reaction_that_covend_gave_before_is_not_even_asked_for(
+    world: World, client: GitHubClient
+) -> None:
+    sent = await send(client, on_subject())
+    count = len(world.github.requests)
+    assert await send(client, on_subject(generation=2), sent) == sent
+    assert len(world.github.requests) == count
