@@ -1,57 +1,41 @@
-"""The outbox to the world: each effect is marked before it leaves, and looked up where its outcome
-is not known.
+"""The outbox to the world: chooses what is due, one effect of a subject at a time, in its order.
 
-It never guesses: a look-up that fails is made again, and only what was looked for twice and was not
-there is
-sent once more, byte for byte.
+It refuses to let anybody's crowd stand in others' way: a subject in doubt holds up itself alone, an
+installation that GitHub limits itself alone, and no installation has all the places. Callbacks are
+none of its business.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import chain, zip_longest
 
 import anyio
 
-from covend.core.errors import GitHubError, StoreError
-from covend.core.model import Effect, Moment
-from covend.core.states import EffectState
-from covend.edges.github.client import GitHubClient, Sent
-from covend.edges.github.errors import (
-    OutcomeUnknown,
-    RateLimited,
-    Refused,
-    Unreachable,
-)
-from covend.edges.github.surfaces import SURFACES
+from covend.core.errors import StoreError
+from covend.core.model import Effect, EffectId, EffectKind, Moment
+from covend.edges.github.client import GitHubClient
+from covend.edges.github.pacing import WRITERS_MAX
+from covend.edges.github.surfaces import SURFACES, Surface
 from covend.services.clock import Clock
-from covend.services.insisting import insist
+from covend.services.fencing import Fencing
 from covend.services.known_secrets import Secrets
+from covend.services.sending import FORGOTTEN, Sending
 from covend.services.side_by_side import SideBySide
 from covend.services.wakeups import Wakeups
 from covend.store.protocol import Effects
-from covend.telemetry.logs import Log, about
+from covend.telemetry.logs import Log
 from covend.telemetry.metrics import Metrics
 
 AT_ONCE = 8
+PLACES_MAX = WRITERS_MAX
+"""Of one installation, whose writes wait for each other; all the rest is for others."""
 LOOK_EVERY_S = 15.0
 STORE_WAIT_S = 1.0
-FIRST_LOOK_MS = 8_000
-SECOND_LOOK_MS = 60_000
-"""GitHub answers reads from replicas: absence counts when it is seen this long after the request
-left.
-"""
-
 SWEEP_EVERY_MS = 60_000
 SWEPT_AT_ONCE = 100
-
-RETRY_MS = (2_000, 10_000, 30_000, 60_000, 300_000)
-TRIES_MAX = 50
-"""Requests and look-ups: at the last step of RETRY_MS about four hours; then it is the operator's.
-"""
-
-FAULT = "covend itself failed at this; its log says why"
-FORGOTTEN = "covend lost sight of this while it was being sent"
 
 log = Log("publisher")
 
@@ -68,14 +52,27 @@ class Publisher:
         wakeups: Wakeups,
         metrics: Metrics,
         secrets: Secrets,
+        fencing: Fencing,
+        surfaces: Mapping[EffectKind, Surface] = SURFACES,
     ) -> None:
-        """Send through `github`, without anything that `secrets` knows."""
+        """Send through `github` by the `surfaces`, without anything that `secrets` knows; a kind
+        that has none is given up.
+        """
         self._effects = effects
-        self._github = github
         self._clock = clock
         self._wakeups = wakeups
-        self._metrics = metrics
-        self._secrets = secrets
+        self._sending = Sending(
+            effects=effects,
+            github=github,
+            clock=clock,
+            metrics=metrics,
+            secrets=secrets,
+            fencing=fencing,
+            surfaces=surfaces,
+        )
+        self._places: Counter[int | None] = Counter()
+        self._attended: set[EffectId] = set()
+        """What has come to an end since the outbox was read last: it is not as it was read."""
         self._swept_at: Moment = 0
         self._is_draining = False
         self._emptied = anyio.Event()
@@ -113,21 +110,22 @@ class Publisher:
 
     async def publish_due(self, sends: SideBySide) -> int:
         """Start to look up and send what is due now, by subject; say how many that is."""
-        now, limit = self._clock.now(), sends.limit
-        doubtful = await self._effects.doubtful(now=now, limit=limit)
-        sendable = await self._effects.sendable(now=now, limit=limit)
-        due = (*doubtful, *sendable)
-        return sum(
-            sends.start(effect.id, partial(self._attend, effect), partial(self._put_off, effect))
-            for effect in due
-        )
+        started_count = 0
+        # Who has all its places is not listed again, so that each look finds others.
+        for _ in range(AT_ONCE):
+            due = await self._due(sends.limit)
+            newly = sum(self._start(effect, sends) for effect in due)
+            started_count += newly
+            if not newly:
+                break
+        return started_count
 
     async def doubt_forgotten(self, sends: SideBySide) -> int:
         """Doubt what is marked as under way where nobody is at it; say how many that is."""
         marked = await self._effects.sending(limit=SWEPT_AT_ONCE)
         forgotten = [effect for effect in marked if not sends.has(effect.id)]
         for effect in forgotten:
-            await self._doubt(effect, FORGOTTEN)
+            await self._sending.doubt(effect, FORGOTTEN)
         return len(forgotten)
 
     async def _sweep(self, sends: SideBySide) -> None:
@@ -136,125 +134,38 @@ class Publisher:
             await self.doubt_forgotten(sends)
             self._swept_at = now
 
-    async def _attend(self, effect: Effect) -> None:
-        # What answers a command belongs to no task.
-        of_task = {} if effect.task is None else {"task": effect.task}
-        with about(**of_task, effect=effect.id, kind=effect.kind):
-            if effect.sent_at is not None and effect.state is EffectState.UNKNOWN:
-                await self._look_up(effect, max(effect.sent_at, self._clock.started_at))
-            else:
-                await self._send(effect)
-
-    async def _send(self, effect: Effect) -> None:
-        # Read before it is marked: a store that fails here leaves the effect where it is.
-        previous = await self._effects.slot(effect.slot)
-        begun = await self._effects.begin(effect.id, self._clock.now())
-        if begun is None:
-            return
-        try:
-            sent = await SURFACES[begun.kind].send(
-                self._github,
-                replace(begun, request=self._secrets.values(begun.request)),
-                Sent(remote_id=previous[0], remote_url=previous[1]) if previous else None,
-            )
-        except OutcomeUnknown as error:
-            await self._doubt(begun, f"{error.code}: {error}")
-        except RateLimited as error:
-            await self._retry(begun, error, error.retry_at)
-        except Refused as error:
-            await self._fail(begun, f"{error.code}: {error}")
-        except (Unreachable, GitHubError) as error:
-            await self._retry_or_fail(begun, error)
-        else:
-            await self._finish(begun, sent, "sent")
-
-    async def _look_up(self, effect: Effect, sent_at: Moment) -> None:
-        """Look for what may have been written; absent twice, the second time late enough, means it
-        was not. `sent_at` is no earlier than this covend: the clock may have been set between two.
-        """
-        try:
-            found = await SURFACES[effect.kind].look_up(self._github, effect)
-        except GitHubError as error:
-            until = error.retry_at if isinstance(error, RateLimited) else self._later(effect.tries)
-            await self._look_again_or_fail(effect, f"look-up: {error}", until)
-            return
-        if found is not None:
-            await self._finish(effect, found, "found")
-        elif self._clock.now() - sent_at >= SECOND_LOOK_MS:
-            await self._send_again_or_fail(effect, sent_at)
-        else:
-            await self._effects.look_again(
-                effect.id, error="not there yet", until=sent_at + SECOND_LOOK_MS
-            )
-
-    async def _finish(self, effect: Effect, sent: Sent, how: str) -> None:
+    async def _due(self, limit: int) -> Sequence[Effect]:
+        """List what to look up and what to send by turns, so that neither keeps all the places."""
+        self._attended.clear()
         now = self._clock.now()
-        await insist(
-            lambda: self._effects.finish(
-                effect.id, remote_id=sent.remote_id, remote_url=sent.remote_url, now=now
-            )
-        )
-        self._metrics.effects_ended.labels(effect.kind, how).inc()
-        log.info("published", how=how, target=effect.target, url=sent.remote_url)
+        busy = [each for each, held_count in self._places.items() if held_count >= PLACES_MAX]
+        doubtful = await self._effects.doubtful(now=now, limit=limit, busy=busy)
+        sendable = await self._effects.sendable(now=now, limit=limit, busy=busy)
+        turns = chain.from_iterable(zip_longest(doubtful, sendable))
+        return [effect for effect in turns if effect is not None]
 
-    async def _look_again_or_fail(self, effect: Effect, error: str, until: Moment) -> None:
-        if effect.tries >= TRIES_MAX:
-            await self._fail(effect, f"it may be visible or not: {error}")
-        else:
-            await self._effects.look_again(effect.id, error=error, until=until)
+    def _start(self, effect: Effect, sends: SideBySide) -> bool:
+        if self._places[effect.installation_id] >= PLACES_MAX:
+            return False
+        attend, put_off = partial(self._attend, effect), partial(self._put_off, effect)
+        is_started = effect.id not in self._attended and sends.start(effect.id, attend, put_off)
+        self._places[effect.installation_id] += is_started
+        return is_started
 
-    async def _send_again_or_fail(self, effect: Effect, sent_at: Moment) -> None:
-        """Send again what was looked up and was not there; the waiting counts from the last try."""
-        error = "looked up and not there"
-        if effect.tries >= TRIES_MAX:
-            await self._fail(effect, f"{error}, however often it was sent")
-            return
-        await self._effects.retry(effect.id, error=error, until=sent_at + _wait_ms(effect.tries))
-        self._metrics.effects_ended.labels(effect.kind, "absent").inc()
+    async def _attend(self, effect: Effect) -> None:
+        try:
+            await self._sending.attend(effect)
+        finally:
+            self._places[effect.installation_id] -= 1
+            self._attended.add(effect.id)
 
     async def _put_off(self, effect: Effect) -> None:
-        """After a fault of covend's own: look up what may have left, and let others go before what
-        has not.
-        """
-        if effect.state is EffectState.UNKNOWN:
-            await self._look_again_or_fail(effect, FAULT, self._later(effect.tries))
-        else:
-            await self._doubt(effect, FAULT)
-            until = self._clock.now() + RETRY_MS[-1]
-            await self._effects.postpone(effect.id, error=FAULT, until=until)
-
-    async def _fail(self, effect: Effect, error: str) -> None:
-        now = self._clock.now()
-        await insist(lambda: self._effects.fail(effect.id, error=error, now=now))
-        self._metrics.effects_ended.labels(effect.kind, "failed").inc()
-        log.error("could not be published", target=effect.target, error=error)
-
-    async def _doubt(self, effect: Effect, error: str) -> None:
-        until = self._clock.now() + FIRST_LOOK_MS
-        if await insist(lambda: self._effects.doubt(effect.id, error=error, until=until)):
-            self._metrics.effects_ended.labels(effect.kind, "unknown").inc()
-            log.warning("sent, and no answer", target=effect.target, error=error)
-
-    async def _retry(self, effect: Effect, error: GitHubError, until: Moment) -> None:
-        text = f"{error.code}: {error}"
-        await insist(lambda: self._effects.retry(effect.id, error=text, until=until))
-        self._metrics.effects_ended.labels(effect.kind, "retried").inc()
-        log.warning("will be sent again", target=effect.target, until=until, error=str(error))
-
-    async def _retry_or_fail(self, effect: Effect, error: GitHubError) -> None:
-        if effect.tries >= TRIES_MAX:
-            await self._fail(effect, f"{error.code}: {error}")
-        else:
-            await self._retry(effect, error, self._later(effect.tries))
-
-    def _later(self, tries: int) -> Moment:
-        return self._clock.now() + _wait_ms(tries)
+        try:
+            await self._sending.put_off(effect)
+        finally:
+            self._attended.add(effect.id)
 
     async def _pause_s(self) -> float:
         now = self._clock.now()
         due = await self._effects.next_due_at(now)
         return LOOK_EVERY_S if due is None else min(LOOK_EVERY_S, max(0.01, (due - now) / 1000))
-
-
-def _wait_ms(tries: int) -> int:
-    return RETRY_MS[min(max(tries, 1), len(RETRY_MS)) - 1]

@@ -12,7 +12,7 @@ from covend.edges.workspace.keeping import Workspaces
 from covend.services.clock import Clock
 from covend.services.endings import lost
 from covend.services.giving_back import GivingBack
-from covend.services.publisher import FIRST_LOOK_MS
+from covend.services.sending import FIRST_LOOK_MS
 from covend.store.protocol import Effects, Tasks
 from covend.telemetry.logs import Log
 

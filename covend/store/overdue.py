@@ -1,4 +1,5 @@
-"""Tasks that nobody is at and that are to end: found, and ended with what shall be seen of it.
+"""Tasks that nobody is at and that are to end: found, and ended with what shall be seen of it; and
+those whose findings are about a head that is not there any more.
 
 Refuses to end what has moved since it was found.
 """
@@ -7,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import assert_never
+
+import orjson
 
 from covend.core.model import EffectDraft, EffectId, Moment, Task
 from covend.core.states import TaskState
@@ -47,6 +50,25 @@ def end(
     yield Ask("insert_effects", each=effect_rows(task, effects, now))
     if follower is not None:
         yield from follower
+    return task_of(row)
+
+
+def withdraw(
+    task: Task,
+    effects: Sequence[tuple[EffectId, EffectDraft]],
+    reason: str,
+    now: Moment,
+) -> Script[Task | None]:
+    """See `Tasks.withdraw`."""
+    row = yield from one(
+        "withdraw_task", id=task.id, attempts=task.attempts, reason=reason, now=now
+    )
+    if row is None:
+        alone = orjson.dumps([task.id]).decode()
+        yield Ask("withhold_findings", {"tasks": alone, "now": now})
+        return None
+    yield Ask("withhold_rest", {"task_id": task.id, "reason": SUPERSEDED, "now": now})
+    yield Ask("insert_effects", each=effect_rows(task, effects, now))
     return task_of(row)
 
 

@@ -193,6 +193,20 @@ class Tasks(Protocol):
         """
         ...
 
+    async def withdraw(
+        self,
+        task: Task,
+        *,
+        effects: Sequence[tuple[EffectId, EffectDraft]],
+        reason: str,
+        now: Moment,
+    ) -> Task | None:
+        """Move from `completed` to `superseded`, with its effects, and withhold what of it is still
+        to be published: its head moved. None where it is not completed; its findings are withheld
+        all the same.
+        """
+        ...
+
     async def postpone(
         self,
         task: TaskId,

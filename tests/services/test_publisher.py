@@ -15,7 +15,8 @@ from covend.core.model import Effect, EffectId, EffectKind, Moment
 from covend.core.states import EffectState, Outcome, TaskState
 from covend.demo import payloads
 from covend.demo.github import Fault
-from covend.services.publisher import FIRST_LOOK_MS, SECOND_LOOK_MS, Publisher
+from covend.services.publisher import Publisher
+from covend.services.sending import FIRST_LOOK_MS, SECOND_LOOK_MS
 from covend.store.effects import StoredEffects
 from tests.services.house import CHECK, COMMENT, REVIEW, House, a_rule, an_agent, an_ending
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import Any
 
 import anyio
-import pytest
 
 from covend.core.errors import StoreError
+from covend.core.model import Effect
 from covend.core.states import EffectState
 from covend.demo.github import FOREVER, Fault
 from covend.edges.github.surfaces import SURFACES, Surface
-from covend.services import publisher as module
-from covend.services.publisher import FIRST_LOOK_MS, SECOND_LOOK_MS, TRIES_MAX
+from covend.services.sending import FIRST_LOOK_MS, SECOND_LOOK_MS, TRIES_MAX
 from covend.services.side_by_side import SideBySide
 from covend.services.wakeups import Wakeup
 from covend.store.effects import StoredEffects
@@ -39,7 +37,7 @@ async def hours_later(house: House) -> None:
 class Unreadable(StoredEffects):
     """A store that fails at the place of the visible thing."""
 
-    async def slot(self, slot: str) -> tuple[str, str | None] | None:
+    async def slot(self, slot: str) -> Effect | None:
         raise StoreError(slot)
 
 
@@ -56,9 +54,7 @@ async def test_a_store_that_fails_before_the_request_leaves_the_effect_where_it_
     assert await house.states() == [EffectState.DONE]
 
 
-async def test_a_fault_of_covend_while_it_sends_is_looked_up(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_fault_of_covend_while_it_sends_is_looked_up(house: House) -> None:
     await waiting(house)
     real = SURFACES[REVIEW]
 
@@ -66,8 +62,7 @@ async def test_a_fault_of_covend_while_it_sends_is_looked_up(
         await real.send(*told)
         raise RuntimeError("a fault of covend's own")
 
-    surfaces = {**SURFACES, REVIEW: Surface(send=send, look_up=real.look_up)}
-    monkeypatch.setattr(module, "SURFACES", MappingProxyType(surfaces))
+    house.surfaces = {**SURFACES, REVIEW: Surface(send=send, look_up=real.look_up)}
     await house.publish()
     assert await house.states() == [EffectState.UNKNOWN]
     house.clock.turn(s=FIRST_LOOK_MS / 1000)
@@ -76,9 +71,7 @@ async def test_a_fault_of_covend_while_it_sends_is_looked_up(
     assert len(house.posted("/reviews")) == 1
 
 
-async def test_a_fault_of_covend_while_it_looks_is_no_look(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_fault_of_covend_while_it_looks_is_no_look(house: House) -> None:
     await waiting(house)
     house.github.faults.add("POST", "*/reviews", Fault.ANSWER_LOST)
     await house.publish()
@@ -86,8 +79,7 @@ async def test_a_fault_of_covend_while_it_looks_is_no_look(
     async def look_up(*_: Any) -> Any:
         raise RuntimeError("a fault of covend's own")
 
-    surfaces = {**SURFACES, REVIEW: Surface(send=SURFACES[REVIEW].send, look_up=look_up)}
-    monkeypatch.setattr(module, "SURFACES", MappingProxyType(surfaces))
+    house.surfaces = {**SURFACES, REVIEW: Surface(send=SURFACES[REVIEW].send, look_up=look_up)}
     house.clock.turn(s=SECOND_LOOK_MS / 1000)
     await house.publish()
     effect = await house.effect()
@@ -163,7 +155,7 @@ class Faulty(StoredEffects):
         super().__init__(house.connection)
         self._slots = slots
 
-    async def slot(self, slot: str) -> tuple[str, str | None] | None:
+    async def slot(self, slot: str) -> Effect | None:
         if slot in self._slots:
             raise RuntimeError("a fault of covend's own")
         return await super().slot(slot)

@@ -15,7 +15,7 @@ from covend.core.model import Claim
 from covend.core.states import EffectState, Outcome, TaskState
 from covend.demo.github import Fault
 from covend.edges.proc import boot_id, start_ticks
-from covend.services.publisher import FIRST_LOOK_MS, SECOND_LOOK_MS
+from covend.services.sending import FIRST_LOOK_MS, SECOND_LOOK_MS
 from covend.store.protocol import Started
 from tests.services.alive import is_alive
 from tests.services.hand_clock import HandClock

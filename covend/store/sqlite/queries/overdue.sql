@@ -34,6 +34,18 @@ WHERE
     AND attempts = :attempts
 RETURNING *;
 
+-- name: withdraw_task
+-- moves: completed -> superseded
+-- The head moved before all of it was published, and no webhook has told it yet; `attempts` is the count by which its
+-- effects were planned.
+UPDATE tasks SET
+    state = 'superseded',
+    reason = :reason,
+    updated_at = :now,
+    finished_at = :now
+WHERE id = :id AND state = 'completed' AND attempts = :attempts
+RETURNING *;
+
 -- name: end_closed_task
 -- moves: queued -> cancelled
 -- Its subject was closed while it waited to be tried again.

@@ -7,11 +7,15 @@ SELECT state, count(*) AS count FROM tasks GROUP BY state;
 SELECT state, count(*) AS count FROM effects GROUP BY state;
 
 -- name: oldest_waiting
--- Since when the oldest ripe task, and the oldest unsent effect, have been waiting.
+-- Since when the oldest ripe task, and the oldest unsent effect, have been waiting; callbacks, which their receivers
+-- may keep waiting for a day, are counted apart.
 SELECT
     (SELECT min(not_before_at) FROM tasks WHERE state = 'queued' AND not_before_at <= :now)
         AS queued_at,
-    (SELECT min(created_at) FROM effects WHERE state IN ('pending', 'sending', 'unknown'))
+    (
+        SELECT min(created_at) FROM effects
+        WHERE state IN ('pending', 'sending', 'unknown') AND kind <> 'callback'
+    )
         AS effect_at;
 
 -- name: newest_moment
