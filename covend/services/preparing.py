@@ -6,11 +6,13 @@ wants to know why, and one whose agent has left what does not end; every other o
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anyio.to_thread
 
 from covend.core.clone_url import is_own
 from covend.core.contract.brief import marks_of
-from covend.core.ending import Ending
+from covend.core.ending import Commits, Ending
 from covend.core.errors import GitError
 from covend.core.model import EffectKind, Mode, SubjectType
 from covend.core.secret import Secret
@@ -76,17 +78,24 @@ class Preparing:
         mirrors = self._workspaces.mirrors
         attempt.checkout = await checkout(spec, attempt.directory, mirrors)
 
-    async def take_out(self, attempt: UnderWay, ending: Ending) -> None:
-        """Save the agent's commits, where they are to be published; raises `GitError`."""
+    async def take_out(self, attempt: UnderWay, ending: Ending) -> Ending:
+        """Save the agent's commits, where they are to be published, and give the ending with them;
+        raises `GitError`.
+        """
         is_wanted = EffectKind.PULL_REQUEST in attempt.policy.rule.publish
         if not is_wanted or ending.outcome is not Outcome.SUCCEEDED:
-            return
+            return ending
         assert attempt.directory is not None
         assert attempt.checkout is not None
         with marked(marks_of(attempt.claim)):
             taken = await take_commits(attempt.directory, attempt.checkout, attempt.name)
-        if taken is not None:
-            log.info("commits taken out", sha=taken.sha, count=taken.commits_count)
+        if taken is None:
+            return ending
+        log.info("commits taken out", sha=taken.sha, count=taken.commits_count)
+        mirror = attempt.checkout.mirror
+        assert mirror is not None
+        commits = Commits(sha=taken.sha, mirror=mirror.path.name, attempt=attempt.name)
+        return replace(ending, commits=commits)
 
     async def clear(self, attempt: UnderWay) -> None:
         """Keep the workspace of a failed attempt, or of one whose processes do not end; remove any

@@ -105,7 +105,11 @@ def test_an_agent_that_was_not_noted_yet_is_ended_by_its_marker(grove: Grove) ->
     assert grove.containment.end_left(unnoted) == 8
 
 
-@pytest.mark.parametrize(("task", "attempt"), [(TASK, 99), (TASK[:-1], 1), ("", 1)])
+@pytest.mark.parametrize(
+    ("task", "attempt"),
+    [(TASK, 99), (TASK[:-1], 1), ("", 1)],
+    ids=["another attempt", "another task", "no task"],
+)
 def test_another_attempts_processes_are_left_alone(grove: Grove, task: str, attempt: int) -> None:
     left_by_a_killed_daemon(grove, "walk", "none")
     assert grove.containment.end_left([Leftover(task=task, attempt=attempt)]) == 0

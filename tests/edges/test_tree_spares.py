@@ -112,7 +112,7 @@ def ticks_now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK")
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), os.getppid(), 1])
+@pytest.mark.parametrize("pid", [os.getpid(), os.getppid(), 1], ids=["self", "parent", "init"])
 def test_neither_the_daemon_nor_what_is_above_it_is_ever_adopted(grove: Grove, pid: int) -> None:
     tree = grove.containment.tree(NAME, AgentLimits())
     grove.trees.append(tree)

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
 from covend.core.redact import Redactor
-from covend.core.settings import Agent, Sandbox
+from covend.core.settings import Agent, Checkout, Sandbox
 from covend.services.known_secrets import Secrets
 from covend.services.surroundings import Surroundings, complaint_about_home, handed_secrets
+from tests.services.house import House, a_rule, an_agent
 
 ENVIRON = {
     "ANTHROPIC_API_KEY": "sk-made-up-for-a-test",
@@ -63,3 +65,35 @@ def test_an_agent_with_a_home_of_its_own_needs_none_of_covends(
     elsewhere: dict[str, object],
 ) -> None:
     assert complaint_about_home([agent(**elsewhere)], {}) is None
+
+
+TELLS = """\
+env -0 > "{seen}/environment"
+cat "$COVEND_BRIEF" > "{seen}/brief"
+cat .git/config > "{seen}/config"
+tr '\\0' ' ' < /proc/$$/cmdline > "{seen}/argv"
+git log -p > "{seen}/history"
+"""
+
+
+async def test_nothing_that_an_agent_can_see_lets_it_speak_to_github(
+    house: House, tmp_path: Path
+) -> None:
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    outside = {
+        name: f"made-up-value-of-{name}"
+        for name in ("GITHUB_TOKEN", "GH_TOKEN", "COVEND_GITHUB__TOKEN", "GIT_CONFIG_VALUE_0")
+    }
+    house.environ.update(outside)
+    await house.adopt(a_rule(checkout=Checkout.HEAD), an_agent(TELLS.format(seen=seen)))
+    await house.attempt()
+    shown = {path.name: path.read_text() for path in seen.iterdir()}
+    assert all(shown[each] for each in ("environment", "brief", "config", "argv", "history"))
+    tokens = set(house.github.state.tokens)
+    assert tokens, "the checkout was fetched by a token"
+    signs = (*outside.values(), "PRIVATE KEY", "x-access-token", "uthorization", "ghs_")
+    basic = {b64encode(f"x-access-token:{token}".encode()).decode() for token in tokens}
+    for name, text in shown.items():
+        found = [sign for sign in (*tokens, *basic, *signs) if sign in text]
+        assert not found, name

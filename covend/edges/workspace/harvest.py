@@ -164,6 +164,7 @@ class _Harvest:
 
     async def _fetch(self, ref: str) -> None:
         async with self._mirror.lock:
+            self._mirror.keep_for(ref.rpartition("/")[2])
             options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance")
             await git(
                 *(*_CAUTIOUS, "fetch", *options, "--", str(self._path), f"+{_TAKEN}:{ref}"),

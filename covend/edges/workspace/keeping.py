@@ -31,7 +31,7 @@ from covend.telemetry.logs import Log
 SIZES_S = 30.0
 """All counting of one round together; what was not counted by then counts as nothing."""
 REST_S = 3600.0
-"""A mirror used so lately stays: what an agent committed may still be waiting to be published."""
+"""A mirror used so lately stays: the next attempt may be about to borrow from it."""
 NAMES_MAX = 1000
 _NOTE_BYTES_MAX = 1024
 log = Log("keeping")
@@ -102,6 +102,20 @@ class Workspaces:
             left_bytes=over.bytes + budget_bytes,
         )
 
+    async def forget(self, attempts: Collection[str], repository_keys: Collection[str]) -> None:
+        """Remove what was kept of these attempts, and the mirrors of these repositories, where
+        nobody needs them; raises OSError.
+        """
+        await anyio.to_thread.run_sync(self._forget_kept, frozenset(attempts))
+        for mirror in self.mirrors.all():
+            if mirror.key.partition("-")[0] in repository_keys:
+                for name in attempts:
+                    mirror.let_go(name)
+                await self.mirrors.remove(mirror, partial(self._is_needed, mirror))
+
+    def _forget_kept(self, attempts: Collection[str]) -> None:
+        list(_removed([path for path in self._oldest_first() if path.stem in attempts]))
+
     def _keep(self, root: Path) -> Path:
         self.kept.mkdir(mode=0o700, parents=True, exist_ok=True)
         names = (root.name if n == 0 else f"{root.name}.{n}" for n in range(NAMES_MAX))
@@ -162,7 +176,11 @@ class Workspaces:
         return await self.mirrors.remove(mirror, partial(self._is_in_use, mirror))
 
     def _is_in_use(self, mirror: Mirror) -> bool:
-        return time.time() - mirror.used_at < REST_S or mirror.path.name in set(self._borrowed())
+        is_rested = time.time() - mirror.used_at >= REST_S
+        return not is_rested or self._is_needed(mirror)
+
+    def _is_needed(self, mirror: Mirror) -> bool:
+        return mirror.is_waited_for or mirror.path.name in set(self._borrowed())
 
     def _borrowed(self) -> Iterator[str]:
         """Give the names of the mirrors that attempts, living or kept, have borrowed from."""

@@ -5,6 +5,7 @@ fetched once, and attempts borrow its objects.
         refs/covend/commits/SHA   keeps what was fetched
         refs/covend/attempts/NAME keeps what an agent committed
         used                      its time says when the mirror was last needed
+        waiting/NAME              what NAME committed waits to be pushed
 
 Nothing in a mirror is ever pruned, since a living clone may borrow it: a mirror goes as a whole or
 not at all. One that cannot be read is not mended in place either; the next generation is made
@@ -14,8 +15,9 @@ beside it. Refuses a second process on the same root: its locks are this process
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -30,9 +32,12 @@ from covend.telemetry.logs import Log
 
 PACKS_MAX = 24
 """Each fetch adds one; beyond this they are put together."""
+WAITING_S = 30 * 86_400.0
+"""So long what was not pushed keeps its mirror; as long as a completed task is kept by default."""
 MAINTENANCE_S = 300.0
 LOCAL_S = 60.0
 """For a git command that reaches no further than this disk."""
+_PLAIN_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 _NAME = re.compile(r"(?P<key>[0-9a-z-]+)\.(?P<generation>\d+)\.git")
 _LEFTOVERS = (
     *("*.lock", "gc.pid", "refs/**/*.lock", "objects/*.lock", "objects/info/**/*.lock"),
@@ -69,6 +74,31 @@ class Mirror:
             return (self.path / "used").lstat().st_mtime
         except OSError:
             return 0.0
+
+    def keep_for(self, attempt: str) -> None:
+        """Note that an attempt's commits wait here to be pushed, for `WAITING_S` at most."""
+        assert _PLAIN_NAME.fullmatch(attempt)
+        self._waiting.mkdir(mode=0o700, exist_ok=True)
+        (self._waiting / attempt).touch(mode=0o600)
+
+    def let_go(self, attempt: str) -> None:
+        """Note that they are pushed."""
+        assert _PLAIN_NAME.fullmatch(attempt)
+        (self._waiting / attempt).unlink(missing_ok=True)
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Say whether there is something that may still be pushed."""
+        return any(time.time() - each < WAITING_S for each in self._waiting_since())
+
+    def _waiting_since(self) -> Iterator[float]:
+        with suppress(FileNotFoundError):
+            for note in self._waiting.iterdir():
+                yield note.lstat().st_mtime
+
+    @property
+    def _waiting(self) -> Path:
+        return self.path / "waiting"
 
     @property
     def _parts(self) -> re.Match[str]:
@@ -128,6 +158,11 @@ class Mirrors:
     def all(self) -> list[Mirror]:
         """List every generation of every mirror, the least recently used first."""
         return sorted(self._listed(), key=lambda mirror: mirror.used_at)
+
+    def find(self, name: str) -> Mirror | None:
+        """Give the one whose directory has that name; None where it is gone."""
+        path = self.root / name
+        return self._at(path) if _NAME.fullmatch(name) and path.is_dir() else None
 
     def is_current(self, mirror: Mirror) -> bool:
         return self._current(mirror.key) == mirror
