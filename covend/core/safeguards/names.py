@@ -48,6 +48,11 @@ def host_circuit(host: str) -> str:
     return f"circuit/host:{host.lower()}"
 
 
+def callback_circuit(callback: str) -> str:
+    """Name the circuit of a callback's receiver."""
+    return f"circuit/callback:{callback}"
+
+
 def crash_loop(agent: str, task: Task) -> str | None:
     """Name the suppression of an agent in the task's repository; None without one."""
     repository = repository_of(task)
