@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from msgspec import Struct
 
-from covend.core.model import Envelope, Event
+from covend.core import outside
+from covend.core.model import Envelope, Event, Moment
 from covend.core.secret import Secret
-from covend.core.sources import github, github_event, own, submission
+from covend.core.sources import foreign, github, github_event, own, submission, ticks
 from covend.core.sources.request import BODY_MAX, Headers, Refused, fold
 
 __all__ = [
@@ -23,9 +24,11 @@ __all__ = [
     "Accepted",
     "Headers",
     "Refused",
+    "check_foreign_head",
     "check_head",
     "fold",
     "read",
+    "read_foreign",
     "reopen",
 ]
 
@@ -66,7 +69,14 @@ SOURCES: Mapping[str, Source] = {
         reopen=submission.reopen,
         read_event=submission.read_event,
     ),
+    ticks.NAME: Source(
+        check_head=ticks.check_head,
+        verify=ticks.verify,
+        reopen=ticks.reopen,
+        read_event=ticks.read_event,
+    ),
 }
+"""GitHub and covend itself; every other name is that of a sender in the configuration."""
 
 
 def check_head(headers: Headers, *, source: str = github.NAME) -> Refused | None:
@@ -87,14 +97,32 @@ def read(
     return opened if isinstance(opened, Refused) else _accept(opened, mention)
 
 
+def check_foreign_head(source: outside.Source, headers: Headers) -> Refused | None:
+    """As `check_head`, of a sender beside GitHub."""
+    return foreign.check_head(source, headers)
+
+
+def read_foreign(
+    source: outside.Source, headers: Headers, body: bytes, now: Moment
+) -> Accepted | Refused:
+    """As `read`, of a sender beside GitHub; now is the wall's time."""
+    opened = foreign.verify(source, headers, body, now)
+    return opened if isinstance(opened, Refused) else _accept(opened, None)
+
+
 def reopen(
     headers: Headers, body: bytes, mention: str | None, *, source: str = github.NAME
 ) -> Accepted | Refused:
     """Read what is stored, or came from the source's own API: no signature is asked for."""
-    opened = SOURCES[source].reopen(headers, body)
+    own_source = SOURCES.get(source)
+    if own_source is None:
+        opened = foreign.reopen(source, headers, body)
+    else:
+        opened = own_source.reopen(headers, body)
     return opened if isinstance(opened, Refused) else _accept(opened, mention)
 
 
 def _accept(envelope: Envelope, mention: str | None) -> Accepted:
-    event = SOURCES[envelope.source].read_event(envelope, mention)
-    return Accepted(envelope=envelope, event=event)
+    source = SOURCES.get(envelope.source)
+    read_event = foreign.read_event if source is None else source.read_event
+    return Accepted(envelope=envelope, event=read_event(envelope, mention))

@@ -94,7 +94,7 @@ class LookUps:
     async def event_of(self, task: Task) -> Event | None:
         """Read the stored delivery again; None where that is not possible any more."""
         stored = await self._deliveries.find(task.delivery) if task.delivery else None
-        if stored is None or stored.delivery.source not in intake.SOURCES:
+        if stored is None:
             return None
         read = intake.reopen(
             stored.headers, stored.body, self._mention, source=stored.delivery.source

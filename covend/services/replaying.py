@@ -106,10 +106,9 @@ class Replaying:
         if stored is None:
             raise NotFoundError(f"There is no delivery {delivery}.", id=delivery)
         source = stored.delivery.source
-        if source in intake.SOURCES:
-            read = intake.reopen(stored.headers, stored.body, self._mention, source=source)
-            if not isinstance(read, Refused):
-                return read
+        read = intake.reopen(stored.headers, stored.body, self._mention, source=source)
+        if not isinstance(read, Refused):
+            return read
         raise ConflictError(f"Delivery {delivery} cannot be read any more.", id=delivery)
 
 

@@ -27,9 +27,8 @@ from covend.core.sources.own import delivery_named
 from covend.core.sources.request import Refused
 from covend.core.sources.submission import Submission
 from covend.edges.github.client import GitHubClient
-from covend.edges.github.errors import NotFound
-from covend.edges.github.repositories import get_repository
 from covend.services.clock import Clock
+from covend.services.repositories import Repositories
 from covend.services.unavailable import as_unavailable
 from covend.store.protocol import Accepted, Arrival, Deliveries, Tasks
 from covend.telemetry.logs import Log
@@ -80,7 +79,7 @@ class Submitting:
         """Keep by `keep`, which is the intake's; look up by `github` what no task knows."""
         self._deliveries = deliveries
         self._tasks = tasks
-        self._github = github
+        self._repositories = Repositories(tasks=tasks, github=github)
         self._rulebook = rulebook
         self._keep = keep
         self._is_open = is_open
@@ -110,7 +109,7 @@ class Submitting:
             return known
         require_rule(asked.rule, self._rulebook.rules())
         require_open(is_open=self._is_open())
-        repository = await self._repository(asked.repository)
+        repository = await self._repositories.find(asked.repository)
         accepted = await self._keep(self._arrival(asked, repository, delivery))
         if accepted.duplicate:  # the same key, in the same instant
             repeated = await self._repeated(delivery, asked)
@@ -140,28 +139,6 @@ class Submitting:
         if story is None:
             raise NotFoundError("The task of this Idempotency-Key is not kept any more.")
         return story.task
-
-    async def _repository(self, full_name: str) -> Repository:
-        known = await self._tasks.repository(full_name)
-        is_app = self._github.auth.app_id is not None
-        if known is not None and (known.installation_id is not None or not is_app):
-            return known
-        try:
-            return await self._look_up(full_name)
-        except NotFound as error:
-            message = f"There is no repository {full_name} that covend may work in."
-            raise NotFoundError(message, repository=full_name) from error
-
-    async def _look_up(self, full_name: str) -> Repository:
-        installation = await self._github.auth.installation_of(full_name)
-        live = await get_repository(self._github, installation, full_name)
-        return Repository(
-            id=live.id,
-            full_name=live.full_name,
-            installation_id=installation,
-            default_branch=live.default_branch,
-            clone_url=live.clone_url,
-        )
 
     def _arrival(self, asked: Submission, repository: Repository, delivery: DeliveryId) -> Arrival:
         envelope = source.submitted(asked, repository, delivery)

@@ -1,4 +1,5 @@
-"""The public listener: POST /webhooks/github and GET /healthz, and nothing else answers here.
+"""The public listener: POST /webhooks/github, and one more for each configured sender, and GET
+/healthz; nothing else answers here.
 
 It refuses what is too large (413) or too slow (408) before it is read whole, and answers 503 with
 `Retry-After` where a delivery could not be put on disk. Not an `Application`: there is nothing to
@@ -8,7 +9,9 @@ route.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from types import MappingProxyType
 
@@ -16,14 +19,25 @@ import orjson
 from aiohttp import web
 
 from covend.core.errors import QueueFullError, StoreError
-from covend.core.intake import BODY_MAX, Headers, Refused, check_head, fold
+from covend.core.intake import (
+    BODY_MAX,
+    Headers,
+    Refused,
+    check_foreign_head,
+    check_head,
+    fold,
+)
+from covend.core.outside import Source
+from covend.core.sources import github
 from covend.store.protocol import Accepted
 from covend.telemetry.logs import Log
 from covend.telemetry.metrics import OTHER, Metrics
 from covend.web.errors import problem
 
 Receive = Callable[[Headers, bytes], Awaitable[Accepted | Refused]]
-WEBHOOK = "/webhooks/github"
+ReceiveFrom = Callable[[Source, Headers, bytes], Awaitable[Accepted | Refused]]
+WEBHOOKS = "/webhooks/"
+WEBHOOK = f"{WEBHOOKS}{github.NAME}"
 HEALTH = "/healthz"
 BODY_S = 10.0
 """GitHub itself waits 10 s for the answer: what has not arrived by then never will."""
@@ -42,6 +56,27 @@ RETRY_AFTER_S = 10
 log = Log("web.public")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """One who may post: how its requests are judged by their heads, and where they go."""
+
+    name: str
+    check_head: Callable[[Headers], Refused | None]
+    receive: Receive
+
+
+def senders_of(sources: Mapping[str, Source], receive: ReceiveFrom) -> tuple[Sender, ...]:
+    """Make a sender of each that the configuration has beside GitHub."""
+    return tuple(
+        Sender(
+            name=name,
+            check_head=partial(check_foreign_head, source),
+            receive=partial(receive, source),
+        )
+        for name, source in sources.items()
+    )
+
+
 class PublicListener:
     """Answers webhooks; `handle` is what aiohttp calls for each request."""
 
@@ -51,14 +86,16 @@ class PublicListener:
         receive: Receive,
         metrics: Metrics,
         events: frozenset[str],
+        others: Sequence[Sender] = (),
         body_s: float = BODY_S,
         idle_s: float = IDLE_S,
     ) -> None:
-        """Count events by name where `events` has it.
+        """Count GitHub's events by name where `events` has it; `others` have a path of their own.
 
         A body may take `body_s`; a connection may be without a whole request's head for `idle_s`.
         """
-        self._receive = receive
+        self._github = Sender(name=github.NAME, check_head=check_head, receive=receive)
+        self._others = {f"{WEBHOOKS}{sender.name}": sender for sender in others}
         self._metrics = metrics
         self._events = events
         self._body_s = body_s
@@ -81,37 +118,40 @@ class PublicListener:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        if request.path == WEBHOOK:
-            return await self._webhook(request)
-        if request.path == HEALTH:
+        path = request.path
+        if path == WEBHOOK:
+            return await self._webhook(request, self._github)
+        if path == HEALTH:
             return web.Response(text="ok\n") if _reads(request) else _wrong_method("GET, HEAD")
+        if path in self._others:
+            return await self._webhook(request, self._others[path])
         return _problem(404, "not_found", "Nothing answers here but POST /webhooks/github.")
 
-    async def _webhook(self, request: web.BaseRequest) -> web.Response:
+    async def _webhook(self, request: web.BaseRequest, sender: Sender) -> web.Response:
         if request.method != "POST":
             return _wrong_method("POST")
         begun = perf_counter()
         try:
-            result, answer = await self._answer(request)
+            result, answer = await self._answer(request, sender)
         except Exception:
             log.exception("a webhook failed inside covend")
             result, answer = "internal", _problem(500, "internal", "Its log says more.")
-        event = request.headers.get("X-GitHub-Event", "")
+        event = request.headers.get("X-GitHub-Event", "") if sender is self._github else OTHER
         label = event if event in self._events else OTHER
-        self._metrics.count_delivery(label, result)
+        self._metrics.count_delivery(label, result, sender.name)
         self._metrics.delivery_ack.observe(perf_counter() - begun)
         return answer
 
-    async def _answer(self, request: web.BaseRequest) -> tuple[str, web.Response]:
+    async def _answer(self, request: web.BaseRequest, sender: Sender) -> tuple[str, web.Response]:
         """Give the answer, and its name for the metric."""
         if self._is_draining:
             return "draining", _unavailable("draining", "covend is draining: it takes nothing in.")
         headers = fold(request.headers.items())
-        body = await self._read(request, headers)
+        body = await self._read(request, headers, sender)
         if isinstance(body, Refused):
             return body.code, _refusal(body)
         try:
-            answer = await self._receive(headers, body)
+            answer = await sender.receive(headers, body)
         except QueueFullError as error:
             return error.code, _unavailable(error.code, str(error))
         except StoreError as error:
@@ -121,12 +161,14 @@ class PublicListener:
             return answer.code, _refusal(answer)
         return ("duplicate" if answer.duplicate else answer.state), _kept(answer)
 
-    async def _read(self, request: web.BaseRequest, headers: Headers) -> bytes | Refused:
+    async def _read(
+        self, request: web.BaseRequest, headers: Headers, sender: Sender
+    ) -> bytes | Refused:
         """Read the body within its size and its time; judge what the head tells before."""
         length = request.content_length
         if length is not None and length > BODY_MAX:
             return _TOO_LARGE
-        if refused := check_head(headers):
+        if refused := sender.check_head(headers):
             return refused
         if request.content.is_eof() and length is not None:
             return request.content.read_nowait()

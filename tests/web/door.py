@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -15,6 +15,7 @@ from uuid import uuid4
 import aiohttp
 from aiohttp import web
 
+from covend.core.outside import Source
 from covend.core.policy import policy_of
 from covend.core.rules.routing import prepare
 from covend.core.secret import Secret
@@ -27,11 +28,12 @@ from covend.store.deliveries import StoredDeliveries
 from covend.store.protocol import Deliveries
 from covend.store.sqlite.connection import SqliteConnection
 from covend.telemetry.metrics import Metrics
-from covend.web.public import PublicListener
+from covend.web.public import PublicListener, senders_of
 
 SECRET = "It's a Secret to Everybody"
 RULE = Rule(name="review", on=("pull_request.opened",), agent="echo", prompt="Review.")
 POLICY = policy_of(RULE, Agent(name="echo", command=("echo",)))
+NO_SOURCES: Mapping[str, Source] = {}
 KNOWN_EVENTS = frozenset({"pull_request", "ping"})
 LIMIT_S = 10.0
 serials = count(1)
@@ -85,9 +87,9 @@ class Door:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def post(self, body: Any, headers: Any) -> Answer:
+    async def post(self, body: Any, headers: Any, to: str = "github") -> Answer:
         async with self.session.post(
-            f"{self.url}/webhooks/github", data=body, headers=headers
+            f"{self.url}/webhooks/{to}", data=body, headers=headers
         ) as response:
             return Answer(response.status, response.headers, await response.json())
 
@@ -124,22 +126,30 @@ async def open_door(
     *,
     queue_max: int = 100,
     deliveries: Deliveries | None = None,
+    sources: Mapping[str, Source] = NO_SOURCES,
+    on: Sequence[str] = RULE.on,
     **limits: float,
 ) -> AsyncIterator[Door]:
-    """Listen in front of a store whose one rule wants `pull_request.opened`."""
+    """Listen in front of a store whose one rule wants what is in `on`."""
     stored = deliveries or StoredDeliveries(connection, queue_max=queue_max)
     clock, metrics = Clock(), Metrics()
-    await stored.save_policy(POLICY, clock.now())
+    rule = replace(RULE, on=tuple(on))
+    policy = policy_of(rule, POLICY.agent)
+    await stored.save_policy(policy, clock.now())
     intake = Intake(
         deliveries=stored,
-        route=prepare([RULE], {RULE.name: POLICY}, ["covend-demo[bot]"], []).route,
+        route=prepare([rule], {rule.name: policy}, ["covend-demo[bot]"], []).route,
         secrets=[Secret(SECRET)],
         mention="covend",
         clock=clock,
         wakeups=Wakeups(),
     )
     listener = PublicListener(
-        receive=intake.receive, metrics=metrics, events=KNOWN_EVENTS, **limits
+        receive=intake.receive,
+        metrics=metrics,
+        events=KNOWN_EVENTS,
+        others=senders_of(sources, intake.receive_from),
+        **limits,
     )
     async with (
         listening(web.ServerRunner(listener.server())) as port,

@@ -64,7 +64,8 @@ def judge_admission(
     treatment = treatments[trust_of(event, known)]
     if known.permission is None:
         is_open = treatment.is_open or (is_command and treatment.is_open_to_command)
-        return treatment.unsettled if is_open and event.sender else treatment.settled
+        is_askable = is_open and event.sender and not event.is_foreign
+        return treatment.unsettled if is_askable else treatment.settled
     is_hold = treatment.admission is Admission.HOLD
     if is_command and is_hold and known.permission in PERMITTED:
         return treatment.let_in

@@ -2,7 +2,8 @@
 
 Lists are globs (see `globs`): one must match and no `!` one may. A value that the payload lacks
 matches nothing, so only a list of `!` globs accepts it. What a look-up will tell is not guessed:
-the clause is then neither satisfied nor refused, and names its `Need`.
+the clause is then neither satisfied nor refused, and names its `Need`. Of another sender's things
+nothing can be looked up: what its payload lacks stays unknown.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ def prepare_allow(roles: Iterable[str]) -> Clause:
 def judge(clause: Clause, event: Event, known: Known) -> ClauseResult:
     """Let one clause look at an event and at what look-ups have found."""
     values = clause.read(event, known)
+    if isinstance(values, Need) and event.is_foreign:
+        values = ()  # nobody can be asked
     if isinstance(values, Need):
         return ClauseResult(
             name=clause.name, satisfied=None, conditions=clause.conditions, need=values

@@ -67,12 +67,32 @@ def choose(policy: Policy) -> Chosen:
 def _prepare_on(on: Sequence[str]) -> Callable[[str], bool]:
     """Compile `on`: globs of `name.action`, or of a `name` alone, which stands for any action.
 
-    The end of a task is wanted only where it is named: `*` would follow itself.
+    The end of a task is wanted only where it is named: `*` would follow itself. So are the events
+    of other senders than GitHub, of which nothing is checked out or published.
     """
     globs = _compile_on(on)
-    named = [one for one in on if one.startswith((FOLLOWING, "!"))]
-    following = _compile_on(named) if any(not one.startswith("!") for one in named) else NO_GLOBS
-    return lambda name: (following if name.startswith(f"{FOLLOWING}.") else globs).accepts((name,))
+    following = _compile_named(on, [one for one in on if one.startswith(FOLLOWING)])
+    foreign = _compile_named(on, [one for one in on if is_foreign(one) and one[0] != "!"])
+
+    def wants(name: str) -> bool:
+        if name.startswith(f"{FOLLOWING}."):
+            return following.accepts((name,))
+        return (foreign if is_foreign(name) else globs).accepts((name,))
+
+    return wants
+
+
+def is_foreign(name: str) -> bool:
+    """Say whether a name, or what `on` asks for, is of another sender than GitHub's events:
+    `forge:push`.
+    """
+    return ":" in name.partition(".")[0]
+
+
+def _compile_named(on: Sequence[str], named: Sequence[str]) -> Globs:
+    """Compile some entries with all that refuse; nothing is wanted where none is named."""
+    refusing = [one for one in on if one.startswith("!")]
+    return _compile_on([*named, *refusing]) if named else NO_GLOBS
 
 
 def _compile_on(on: Sequence[str]) -> Globs:

@@ -22,6 +22,7 @@ from types import MappingProxyType
 from msgspec.structs import replace
 
 from covend.core.model import Event, Need, Subject, SubjectType, Trust
+from covend.core.rerunning import ASKS
 from covend.core.rules import checks, facts
 from covend.core.rules.admission import judge_admission, trust_of
 from covend.core.rules.clauses import judge
@@ -53,6 +54,8 @@ class Reason(StrEnum):
     """Like `event_not_wanted`, of an issue or pull request that was closed."""
     COMMAND = "command"
     """Like `event_not_wanted`, of what is said to covend itself, which attends to it."""
+    RERUN = "rerun"
+    """Like `event_not_wanted`, of GitHub's re-run button, which has a loop of its own."""
     NO_MATCH = "no_match"
     NO_RULE = "no_rule"
     NO_COMMIT = "no_commit"
@@ -250,6 +253,8 @@ def _why_unwanted(rules: Sequence[PreparedRule], names: tuple[str, ...]) -> Reas
         return Reason.NO_RULE
     if names[0].startswith(PREFIX):
         return Reason.COMMAND
+    if names[0] in ASKS:
+        return Reason.RERUN
     is_closing = names[-1] in {"pull_request.closed", "issues.closed"}
     return Reason.CLOSED if is_closing else Reason.EVENT_NOT_WANTED
 
@@ -336,7 +341,7 @@ def _draft(wanted: _Wanted, verdict: Verdict, event: Event, known: Known) -> Tas
         event=wanted.name,
         subject=subject,
         command=event.command if wanted.is_command else None,
-        needs=_needs(wanted, verdict, subject),
+        needs=needs_of(verdict) if event.is_foreign else _needs(wanted, verdict, subject),
         debounce_s=0.0 if wanted.is_asked else rule.debounce_s,
         fallbacks=chosen.fallbacks,
         is_by_head=is_by_head,

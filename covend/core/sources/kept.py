@@ -10,13 +10,13 @@ import hashlib
 from covend.core.model import DeliveryId, Envelope
 from covend.core.sources.request import BAD_BODY, Headers, Refused, parse_object
 
-_EVENT_HEADER = "x-covend-event"
-_DELIVERY_HEADER = "x-covend-delivery"
+EVENT_HEADER = "x-covend-event"
+DELIVERY_HEADER = "x-covend-delivery"
 
 
 def headers_of(event: str, delivery: str) -> dict[str, str]:
     """Give the headers under which it is kept."""
-    return {_EVENT_HEADER: event, _DELIVERY_HEADER: delivery}
+    return {EVENT_HEADER: event, DELIVERY_HEADER: delivery}
 
 
 def read_again(
@@ -24,10 +24,10 @@ def read_again(
 ) -> Envelope | Refused:
     """Read what was kept; `otherwise` where its headers name another event, or no delivery."""
     payload = parse_object(body)
-    delivery = headers.get(_DELIVERY_HEADER, "")
+    delivery = headers.get(DELIVERY_HEADER, "")
     if isinstance(payload, Refused):
         return BAD_BODY
-    if headers.get(_EVENT_HEADER) != event or not delivery:
+    if headers.get(EVENT_HEADER) != event or not delivery:
         return otherwise
     return Envelope(
         source=source,
