@@ -34,3 +34,23 @@ def _unanswered(told: str, case: Case) -> Finding:
         return warning("daemon", f"no covend runs on {state_dir}", case.serve)
     what = f"covend (pid {pid}) runs on {state_dir}, yet {told.partition(': is it')[0]}"
     return failed("daemon", what, "see its log, and whether it was started with this configuration")
+
+
+def check_missed(case: Case) -> Finding | None:
+    """Ask what the last looks through GitHub's delivery log came to."""
+    told = case.ask("/api/v1/reconcile")
+    looks = () if isinstance(told, str) else told.get("items", ())
+    ended = [each for each in looks if each["state"] == "ended"]
+    if not ended:
+        return None
+    last = ended[0]
+    if last["error"] is not None:
+        what = f"GitHub's delivery log was not looked through: {last['error']['message']}"
+        return warning("missed", what, "until it is, what GitHub cannot deliver stays lost")
+    lost = sum(each["unknown_delivered"] for each in ended)
+    if lost:
+        what = f"{lost} deliveries that GitHub calls delivered were not here, and were taken in"
+        fix = "if neither the database nor the webhook's address was changed, see covend's log"
+        return warning("missed", what, fix)
+    kept = sum(each["kept"] for each in ended)
+    return good("missed", f"the log was looked through at {last['ended_at']}; {kept} taken in")

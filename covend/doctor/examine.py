@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from covend.doctor.agents import check_agents, check_processes
-from covend.doctor.daemon import check_daemon
+from covend.doctor.daemon import check_daemon, check_missed
 from covend.doctor.finding import Case, Finding, failed
 from covend.doctor.machine import (
     check_ca_store,
@@ -30,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     check_agents,
     check_processes,
     check_daemon,
+    check_missed,
 )
 """What a check has nothing to say about is not listed: a finding that is good was looked at."""
 

@@ -309,6 +309,43 @@ def test_a_daemon_that_runs_and_is_silent_fails(tmp_path: Path) -> None:
     assert held_by(tmp_path / "state") is None
 
 
+def looked(**changes: object) -> Answer:
+    """What the API tells of the looks through GitHub's log, the newest of them changed."""
+    plain = {
+        "state": "ended",
+        "ended_at": "2026-09-21T14:13:20.000Z",
+        "error": None,
+        "unknown_delivered": 0,
+        "kept": 2,
+    }
+    return {"items": [plain | changes, plain]}
+
+
+@pytest.mark.parametrize(
+    ("told", "level", "words"),
+    [
+        (looked(), Level.OK, "looked through at 2026-09-21T14:13:20.000Z; 4 taken in"),
+        (looked(unknown_delivered=3), Level.WARNING, "3 deliveries that GitHub calls delivered"),
+        (looked(error={"message": "it asks to wait"}), Level.WARNING, "it asks to wait"),
+    ],
+)
+def test_what_github_could_not_deliver_is_told(
+    tmp_path: Path, told: Answer, level: Level, words: str
+) -> None:
+    found = daemon.check_missed(case(tmp_path, ask=lambda _path: told))
+    assert found is not None
+    assert (found.level, words in found.what) == (level, True)
+
+
+@pytest.mark.parametrize(
+    "told", ["nobody answers", {"items": []}, {"items": [{"state": "listing"}]}]
+)
+def test_where_nobody_has_looked_yet_there_is_nothing_to_tell(
+    tmp_path: Path, told: Answer | str
+) -> None:
+    assert daemon.check_missed(case(tmp_path, ask=lambda _path: told)) is None
+
+
 # --- all of them ----------------------------------------------------------------------------------
 
 
