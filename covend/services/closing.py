@@ -98,6 +98,7 @@ class Closing:
         )
         self._metrics.count_task(ended.rule, ended.repository or "none", ended.state)
         self._wakeups.effects.wake()
+        self._wakeups.callbacks.wake()
         self._wakeups.followers.wake(ended.id)
         return True
 

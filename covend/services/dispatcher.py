@@ -154,6 +154,10 @@ class Dispatcher:
             self._holding.tell(hold, self._clock.now())
         for task, former, switch in taken.switched:
             self._tell_switch(task, former, switch)
+        for ended in taken.ended:
+            log.info("task ended", task=ended.id, state=ended.state, reason=ended.reason)
+            self._metrics.count_task(ended.rule, ended.repository or "none", ended.state)
+            self._wakeups.followers.wake(ended.id)
 
     def _tell_switch(self, task: TaskId, former: str, switch: Switch) -> None:
         log.warning(

@@ -18,10 +18,15 @@ _CLOSED = True
 class Doors:
     """The public listener's, and what `/readyz` says of them."""
 
-    def __init__(self, *, readiness: Readiness, close: Close) -> None:
-        """Begin as `readiness` has it; `close` is the listener's."""
+    def __init__(
+        self, *, readiness: Readiness, close: Close, on_open: Callable[[], None] = lambda: None
+    ) -> None:
+        """Begin as `readiness` has it; `close` is the listener's, and `on_open` is told when they
+        are opened: somebody may have stood before them.
+        """
         self._readiness = readiness
         self._close = close
+        self._on_open = on_open
         self._is_stopping = False
 
     def drain(self, is_drained: bool) -> None:  # noqa: FBT001 - a state, told as one
@@ -29,6 +34,8 @@ class Doors:
         if not self._is_stopping:
             self._readiness.state = "draining" if is_drained else "ready"
             self._close(is_drained)
+            if not is_drained:
+                self._on_open()
 
     def stop(self) -> None:
         """Close for good."""

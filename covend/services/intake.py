@@ -13,8 +13,11 @@ from typing import NamedTuple
 
 from covend.core import intake
 from covend.core.contract.outcome import StopReason
+from covend.core.installing import read_news
 from covend.core.intake import Headers, Refused
 from covend.core.model import Event, TaskId, Via
+from covend.core.outside import Source
+from covend.core.rerunning import ASKS
 from covend.core.rules.verdicts import Routing
 from covend.core.secret import Secret
 from covend.services.clock import Clock
@@ -45,6 +48,10 @@ class _Told(NamedTuple):
     repository: str | None
     is_closing: bool
     is_command: bool
+    is_news: bool
+    """Of where covend is installed."""
+    asks_again: bool
+    """For checks that were made."""
 
 
 class Intake:
@@ -81,7 +88,16 @@ class Intake:
 
         Raises StoreError (QueueFullError among them) where it cannot be kept: nothing of it was.
         """
-        read = intake.read(headers, body, self._secrets, self._mention)
+        return await self._take_in(intake.read(headers, body, self._secrets, self._mention))
+
+    async def receive_from(
+        self, source: Source, headers: Headers, body: bytes
+    ) -> Accepted | Refused:
+        """As `receive`, what a sender beside GitHub has signed."""
+        now = self._clock.wall()
+        return await self._take_in(intake.read_foreign(source, headers, body, now))
+
+    async def _take_in(self, read: intake.Accepted | Refused) -> Accepted | Refused:
         if isinstance(read, Refused):
             return read
         told = _told(read.event)
@@ -140,6 +156,10 @@ class Intake:
             self._wakeups.overdue.wake()
         if told.is_command:
             self._wakeups.commands.wake()
+        if told.is_news:
+            self._wakeups.installations.wake()
+        if told.asks_again:
+            self._wakeups.reruns.wake()
 
 
 def _told(event: Event) -> _Told:
@@ -148,4 +168,6 @@ def _told(event: Event) -> _Told:
         repository=event.repository,
         is_closing=event.closed_at is not None,
         is_command=event.command is not None,
+        is_news=read_news(event) is not None,
+        asks_again=event.full_name in ASKS,
     )

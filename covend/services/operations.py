@@ -152,6 +152,7 @@ class Operations:
             log.info("task cancelled", task=task.id, was=task.state, reason=reason)
             self._metrics.count_task(task.rule, task.repository or "none", TaskState.CANCELLED)
             self._wakeups.effects.wake()
+            self._wakeups.callbacks.wake()
             self._wakeups.followers.wake(task.id)
         return cancelled
 
@@ -329,6 +330,7 @@ class Operations:
         if any(each.kind is SafeguardKind.DRAIN for each in lifted):
             await self._tell_drain()
         self._wakeups.queued.wake()
+        self._wakeups.callbacks.wake()
 
     async def _tell_drain(self) -> None:
         """Tell what the store says by now: of two who wish opposites, the last one has it."""

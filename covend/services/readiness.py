@@ -15,3 +15,7 @@ class Readiness:
 
     state: Literal["starting", "ready", "draining"] = "starting"
     notes: dict[str, str] = field(default_factory=dict)
+
+    def is_open(self) -> bool:
+        """Say whether work is taken in."""
+        return self.state == "ready"

@@ -1,10 +1,12 @@
-"""Holds kept workspaces and mirrors to their age and their share of the disk, and safeguards to
-those that have something to say, round by round.
+"""Holds kept workspaces and mirrors to their age and their share of the disk, safeguards to those
+that have something to say, and tokens to those that are needed, round by round.
 
 Refuses to end by an error: what could not be removed in this round is left to the next.
 """
 
 from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
 
 import anyio
 
@@ -14,6 +16,8 @@ from covend.store.protocol import Guards
 from covend.telemetry.logs import Log
 
 EVERY_S = 600.0
+RevokeIdle = Callable[[], Awaitable[None]]
+"""Bounded in time, and never fails."""
 log = Log("tidying")
 
 
@@ -26,15 +30,19 @@ class Tidying:
         workspaces: Workspaces,
         guards: Guards,
         clock: Clock,
+        revoke_idle: RevokeIdle,
         age_s: float,
         budget_bytes: int,
     ) -> None:
-        """Keep failed workspaces for `age_s`, and them and the mirrors within `budget_bytes`."""
+        """Keep failed workspaces for `age_s`, and them and the mirrors within `budget_bytes`;
+        `revoke_idle` gives back what tokens nobody needs.
+        """
         assert age_s > 0
         assert budget_bytes >= 0
         self._workspaces = workspaces
         self._guards = guards
         self._clock = clock
+        self._revoke_idle = revoke_idle
         self._age_s = age_s
         self._budget_bytes = budget_bytes
 
@@ -48,6 +56,7 @@ class Tidying:
         """Tidy once."""
         await self._tidy_workspaces()
         await self._tidy_guards()
+        await self._revoke_idle()
 
     async def _tidy_workspaces(self) -> None:
         try:

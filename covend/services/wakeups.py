@@ -68,4 +68,5 @@ class Wakeups:
         self.callbacks = Wakeup()
         self.installations = Wakeup()
         self.reconcile = Wakeup()
+        self.reruns = Wakeup()
         self.followers = Bells()

@@ -20,6 +20,7 @@ from covend.store.connection import Ask, Row, Script
 from covend.store.overtaking import Cause, Closing, Marked, Newer, end_pointless
 from covend.store.packing import First, Packed, SubjectKey, WantedTask, compress, pack
 from covend.store.protocol import Accepted, Arrival, Foreseen, Meeting
+from covend.store.telling import keep_wishes
 from covend.store.turns import turns_of
 
 STALE = "stale"
@@ -270,7 +271,7 @@ def _keep(sorting: _Sorting, seen: _Seen) -> Script[None]:
     yield Ask("insert_tasks", each=tasks)
     yield Ask("link_deliveries", each=links)
     yield from _hasten_checks(fresh)
-    yield from _keep_commands(fresh)
+    yield from keep_wishes([(each.packed, each.first.reason != STALE) for each in fresh])
     marked = yield from end_pointless(_newer(fresh, seen), _closings(fresh, seen))
     for place, each in sorting.fresh.items():
         sorting.answers[place] = _accepted(each, marked)
@@ -307,17 +308,6 @@ def _hasten_checks(fresh: Iterable[_Fresh]) -> Script[None]:
     if known:
         tasks = orjson.dumps(known).decode()
         yield Ask("hasten_checks", {"tasks": tasks, "now": of_checks[-1].packed.now})
-
-
-def _keep_commands(fresh: Iterable[_Fresh]) -> Script[None]:
-    """Keep what was said to covend; a wish from before its subject was closed is over with it."""
-    said = [
-        each.packed.command_row
-        for each in fresh
-        if each.packed.command_row is not None and each.first.reason != STALE
-    ]
-    if said:
-        yield Ask("insert_commands", each=said)
 
 
 def _newer(fresh: Iterable[_Fresh], seen: _Seen) -> list[Newer]:

@@ -30,6 +30,7 @@ from covend.core.safeguards.shapes import (
 from covend.core.settings import Agent, Policy, Rule
 from covend.store import guards, spending
 from covend.store.connection import Ask, Row, Script, one, rows
+from covend.store.installing import end_gone, find_gone
 from covend.store.kept_policies import KeptPolicies
 from covend.store.protocol import Taken
 from covend.store.rows import task_of
@@ -63,10 +64,11 @@ class Wish:
 
 @dataclass(slots=True)
 class _Way:
-    """What was held and switched on the way to a task."""
+    """What was held, switched and ended on the way to a task."""
 
     held: list[Hold] = field(default_factory=list)
     switched: list[tuple[TaskId, str, Switch]] = field(default_factory=list)
+    ended: list[Task] = field(default_factory=list)
 
     def taken(self, found: tuple[Claim, Pass] | None, *, is_more: bool = False) -> Taken:
         return Taken(
@@ -74,6 +76,7 @@ class _Way:
             budget=found[1].budget if found else None,
             held=tuple(self.held),
             switched=tuple(self.switched),
+            ended=tuple(self.ended),
             is_more=is_more,
         )
 
@@ -86,6 +89,9 @@ def claim(wish: Wish, policies: KeptPolicies, gate: Gate) -> Script[Taken]:
         if row is None:
             return way.taken(None)
         task = task_of(row)
+        if (gone := (yield from find_gone(task))) is not None:
+            way.ended.append((yield from end_gone(gone, wish.now)) or task)
+            continue
         decision = yield from _judge(wish, row, task, policies, gate)
         match decision:
             case Pass():

@@ -10,17 +10,20 @@ import zstandard
 from covend.core import policy as policies
 from covend.core.errors import CovendError
 from covend.core.model import Delivery, DeliveryId, Moment
+from covend.core.reconciling import Hook
 from covend.core.rules.record import load_verdicts
 from covend.core.settings import Policy
 from covend.core.states import DeliveryState
 from covend.store.accepting import accept_all, foresee, tasks_of
-from covend.store.connection import Ask, Batch, Connection, Script, one
+from covend.store.connection import Ask, Batch, Connection, Script, one, rows
 from covend.store.packing import Packed, pack
 from covend.store.protocol import Accepted, Arrival, Foreseen, StoredDelivery
 from covend.store.rows import delivery_of
 
 NEWEST = 2**63 - 1
 BODY_MAX = 64 << 20
+HOOKS_LOOKED_AT = 300
+"""So many of the newest deliveries tell which webhooks there are."""
 _decompressor = zstandard.ZstdDecompressor()
 
 
@@ -66,6 +69,17 @@ class StoredDeliveries:
                 repository=repository,
             )
         )
+
+    async def unknown(self, ids: Sequence[DeliveryId]) -> frozenset[DeliveryId]:
+        """See `Deliveries.unknown`."""
+        asked = orjson.dumps(ids).decode()
+        found = await self._connection.read(rows("list_unknown_deliveries", ids=asked))
+        return frozenset(DeliveryId(row["id"]) for row in found)
+
+    async def hooks(self) -> Sequence[Hook]:
+        """See `Deliveries.hooks`."""
+        found = await self._connection.read(rows("list_recent_hooks", limit=HOOKS_LOOKED_AT))
+        return [Hook(id=int(row["hook"]), repository=row["repository"]) for row in found]
 
     async def save_policy(self, policy: Policy, now: Moment) -> None:
         """See `Deliveries.save_policy`."""

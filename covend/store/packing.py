@@ -11,7 +11,9 @@ from typing import NamedTuple
 import orjson
 import zstandard
 
+from covend.core.installing import News, read_news
 from covend.core.model import DeliveryId, Event, Moment, Need, Subject, TaskId, Trust, Via
+from covend.core.rerunning import RerunAsk, read_ask
 from covend.core.rules.record import dump_verdicts
 from covend.core.rules.routing import Reason
 from covend.core.rules.verdicts import TaskDraft
@@ -71,6 +73,10 @@ class Packed(NamedTuple):
     is_of_checks: bool
     """Whether it may be news of all checks of a head."""
     is_anew: bool
+    news: News | None
+    """Of where covend is installed."""
+    rerun: RerunAsk | None
+    repository_key: str
     now: Moment
 
 
@@ -108,6 +114,9 @@ def pack(arrival: Arrival) -> Packed:
         is_opening=event.action == "opened",
         is_of_checks=any(Need.CHECKS in draft.needs for draft in routing.drafts),
         is_anew=arrival.is_anew,
+        news=read_news(event),
+        rerun=None if routing.reason in UNHEARD else read_ask(event),
+        repository_key=repository_key,
         now=arrival.received_at,
     )
 

@@ -6,7 +6,7 @@ ClaimLostError, and writes nothing, where the claim is not the task's any more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from covend.core.commanding import CommandWish
@@ -19,14 +19,19 @@ from covend.core.model import (
     Moment,
     Task,
 )
+from covend.core.reconciling import Hook
 from covend.core.safeguards.shapes import Lesson, Safeguard
 from covend.core.settings import Policy
 from covend.core.states import DeliveryState, EffectState
+from covend.store.outside_protocol import Cursors, Installations, LeftOpen, Reruns
 from covend.store.records import (
     Accepted,
     Arrival,
     Foreseen,
+    Forgotten,
     Gauges,
+    Gone,
+    Installation,
     LessonOf,
     Meeting,
     Move,
@@ -44,19 +49,26 @@ from covend.store.task_protocol import Tasks
 __all__ = [
     "Accepted",
     "Arrival",
+    "Callbacks",
     "Commands",
     "Cursors",
     "Deliveries",
     "Effects",
     "Foreseen",
+    "Forgotten",
     "Gauges",
+    "Gone",
     "Guards",
+    "Installation",
+    "Installations",
+    "LeftOpen",
     "LessonOf",
     "Meeting",
     "Move",
     "Overdue",
     "Progress",
     "Renewed",
+    "Reruns",
     "Settlement",
     "Started",
     "StoredDelivery",
@@ -96,6 +108,14 @@ class Deliveries(Protocol):
         repository: str | None = None,
     ) -> tuple[Sequence[Delivery], str | None]:
         """List deliveries, newest first, and the cursor of the next page."""
+        ...
+
+    async def unknown(self, ids: Sequence[DeliveryId]) -> frozenset[DeliveryId]:
+        """Say which of these are not here."""
+        ...
+
+    async def hooks(self) -> Sequence[Hook]:
+        """List the repositories' webhooks by which some of the newest deliveries came."""
         ...
 
     async def save_policy(self, policy: Policy, now: Moment) -> None:
@@ -169,27 +189,41 @@ class Commands(Protocol):
         ...
 
 
-class Cursors(Protocol):
-    """How far lists and clocks outside have been followed, by name."""
+class Callbacks(Protocol):
+    """The lines of callbacks before their receivers; `Effects` begins and ends them."""
 
-    async def find(self, name: str) -> str | None:
-        """Give what was put last under that name; None where nothing was."""
+    async def due(self, now: Moment) -> Sequence[Effect]:
+        """List of each target the oldest callback that is due, oldest first."""
         ...
 
-    async def put(self, name: str, value: str, now: Moment) -> None:
-        """Keep; on disk when this returns."""
+    async def next_due_at(self, now: Moment) -> Moment | None:
+        """Say when another one is due."""
+        ...
+
+    async def return_forgotten(
+        self, *, under_way: Iterable[EffectId], error: str, now: Moment
+    ) -> int:
+        """Back to `pending`: those that are marked as sent or as unknown, and nobody is at; say how
+        many.
+        """
         ...
 
 
 class Effects(Protocol):
     """The outbox."""
 
-    async def sendable(self, *, now: Moment, limit: int) -> Sequence[Effect]:
-        """List the oldest open effect of each subject that is due."""
+    async def sendable(
+        self, *, now: Moment, limit: int, busy: Collection[int | None] = ()
+    ) -> Sequence[Effect]:
+        """List the oldest open effect of each subject that is due, none of `busy` installations
+        and no callback (see `Callbacks`).
+        """
         ...
 
-    async def doubtful(self, *, now: Moment, limit: int) -> Sequence[Effect]:
-        """List effects whose outcome is to be looked up now."""
+    async def doubtful(
+        self, *, now: Moment, limit: int, busy: Collection[int | None] = ()
+    ) -> Sequence[Effect]:
+        """List effects whose outcome is to be looked up now: of those as `sendable`."""
         ...
 
     async def sending(self, *, limit: int) -> Sequence[Effect]:
@@ -197,11 +231,28 @@ class Effects(Protocol):
         ...
 
     async def begin(self, effect: EffectId, now: Moment) -> Effect | None:
-        """Mark as `sending`, before the request leaves; None where another was faster."""
+        """Mark as `sending`, before the request leaves.
+
+        None where another was faster or has put it off; or where it shows findings of a superseded
+        task, or a text older than the one in its place: it is `withheld` then.
+        """
         ...
 
-    async def slot(self, slot: str) -> tuple[str, str | None] | None:
-        """Give id and address of the visible thing that the slot already has."""
+    async def slot(self, slot: str) -> Effect | None:
+        """Give the newest effect by which something is visible in the slot; its `remote_id` names
+        that.
+        """
+        ...
+
+    async def visible(self, slot_prefix: str) -> Sequence[Effect]:
+        """List what is done in slots that begin so, newest first, 20 at most."""
+        ...
+
+    async def find(self, effect: str) -> Effect | None:
+        """Give one by its id or a beginning of it.
+
+        Raises AmbiguousIdError where the beginning fits several.
+        """
         ...
 
     async def finish(
@@ -210,8 +261,18 @@ class Effects(Protocol):
         """Mark as `done`."""
         ...
 
-    async def fail(self, effect: EffectId, *, error: str, now: Moment) -> None:
-        """Mark as `failed`."""
+    async def fail(
+        self, effect: EffectId, *, error: str, now: Moment, is_doubtful: bool = False
+    ) -> None:
+        """Mark as `failed`; with `is_doubtful` it may be visible, and keeps its `sent_at`."""
+        ...
+
+    async def ask_again(self, effect: EffectId, now: Moment) -> Effect | None:
+        """From `failed` back to `pending`, with all its tries and the same request; None where it
+        has not failed.
+
+        Raises ConflictError where something newer has its slot, or its task is superseded.
+        """
         ...
 
     async def retry(self, effect: EffectId, *, error: str, until: Moment) -> None:
@@ -220,6 +281,12 @@ class Effects(Protocol):
 
     async def postpone(self, effect: EffectId, *, error: str, until: Moment) -> None:
         """Leave in `pending` until a moment."""
+        ...
+
+    async def postpone_installation(self, effect: Effect, *, error: str, until: Moment) -> int:
+        """Leave all that is `pending` of an installation until a moment, and with it the one that
+        met its limit: back to `pending`, or still `unknown`, and no try counted. Say how many.
+        """
         ...
 
     async def doubt(self, effect: EffectId, *, error: str, until: Moment) -> bool:
@@ -235,9 +302,7 @@ class Effects(Protocol):
         ...
 
     async def withhold_overtaken(self, now: Moment) -> int:
-        """Withhold what is pending of the findings of tasks that a newer head has overtaken; say
-        how many.
-        """
+        """Withhold what is pending of the findings of superseded tasks; say how many."""
         ...
 
     async def next_due_at(self, now: Moment) -> Moment | None:

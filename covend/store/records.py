@@ -5,12 +5,13 @@ be changed. `protocol` gives them on to whoever asks the store.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from covend.core.ending import Ending
+from covend.core.installing import InstallationState
 from covend.core.model import (
     Attempt,
     Claim,
@@ -232,5 +233,48 @@ class Taken:
     """What was held back on the way."""
     switched: tuple[tuple[TaskId, str, Switch], ...] = ()
     """Tasks that went to another agent on the way, with the agent they had."""
+    ended: tuple[Task, ...] = ()
+    """Tasks that covend has no business with any more (see `Installations.gone`)."""
     is_more: bool = False
     """Whether the look was cut short, so that another one is due at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """An account that has the App, as GitHub's events have told it."""
+
+    id: int
+    account: str
+    state: InstallationState
+    permissions: Mapping[str, str]
+    events: tuple[str, ...]
+    repositories_count: int
+    """Those that were named; an installation on all repositories names none."""
+    created_at: Moment
+    updated_at: Moment
+    forget_at: Moment | None
+    """When somebody asked for all that is known of it to be deleted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """Open work that covend has no business with any more, and why."""
+
+    task: Task
+    reason: str
+    """`installation_deleted` or `_suspended`, `repository_deleted` or `_removed`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """What one step of forgetting an installation has deleted."""
+
+    attempts: Mapping[TaskId, int] = field(default_factory=dict)
+    """The tasks that are gone, and how many attempts each had: what they left on the disk is to go
+    too.
+    """
+    repository_keys: frozenset[str] = frozenset()
+    """Where they have worked, where nobody will any more."""
+    is_over: bool = False
+    is_waiting: bool = False
+    """Whether work of it has still to end."""

@@ -35,7 +35,7 @@ from covend.store.claiming import Gate, Wish
 from covend.store.connection import Ask, Connection, Row, Script, one, rows
 from covend.store.effects import AFTER_ALL_IDS, effect_rows
 from covend.store.kept_policies import KeptPolicies
-from covend.store.overdue import end, list_overdue
+from covend.store.overdue import end, list_overdue, withdraw
 from covend.store.protocol import (
     Arrival,
     Move,
@@ -202,6 +202,12 @@ class StoredTasks:
         """See `Tasks.end`."""
         following = self._keep_follower(follower) if follower is not None else None
         return await self._connection.write(end(overdue, effects, following, now))
+
+    async def withdraw(
+        self, task: Task, *, effects: Effects, reason: str, now: Moment
+    ) -> Task | None:
+        """See `Tasks.withdraw`."""
+        return await self._connection.write(withdraw(task, effects, reason, now))
 
     async def postpone(
         self,

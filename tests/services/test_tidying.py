@@ -53,13 +53,20 @@ def a_tidying(
     rooms: Workspaces,
     guards: StoredGuards | None = None,
     *,
+    revoked: list[str] | None = None,
     age_s: float = 3.0,
     budget_bytes: int = 7,
 ) -> Tidying:
+    told = [] if revoked is None else revoked
+
+    async def revoke_idle() -> None:
+        told.append("idle")
+
     return Tidying(
         workspaces=rooms,
         guards=guards or Shelf(),
         clock=HandClock(NOON),
+        revoke_idle=revoke_idle,
         age_s=age_s,
         budget_bytes=budget_bytes,
     )
@@ -89,6 +96,14 @@ async def test_a_real_round_removes_what_is_too_old(tmp_path: Path) -> None:
     (rooms.kept / "01task-1").mkdir(parents=True)
     await a_tidying(rooms, age_s=0.000001, budget_bytes=1 << 30).tidy()
     assert list(rooms.kept.iterdir()) == []
+
+
+async def test_each_round_gives_back_the_tokens_that_nobody_needs(tmp_path: Path) -> None:
+    revoked: list[str] = []
+    tidying_ = a_tidying(Workspaces(tmp_path), revoked=revoked)
+    await tidying_.tidy()
+    await tidying_.tidy()
+    assert revoked == ["idle"] * 2
 
 
 async def test_the_first_round_does_not_wait(tmp_path: Path) -> None:

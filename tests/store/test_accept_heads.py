@@ -128,10 +128,37 @@ async def test_an_effect_in_doubt_is_not_sent_again_once_its_head_is_old(
     await database.effects.begin(first.id, NOW)
     await database.deliveries.accept(pushed("b"))
     await database.effects.retry(first.id, error="refused", until=NOW)
-    assert await database.effects.sendable(now=NOW, limit=9) == []
     assert await database.effects.begin(first.id, NOW) is None
+    assert {effect.state for effect in (await database.effects.page(limit=9))[0]} == {"withheld"}
+
+
+async def test_an_effect_in_doubt_is_withheld_also_before_anybody_would_send_it(
+    database: Database,
+) -> None:
+    await queued(database, pushed("a"))
+    await settled(database, await claim(database), TaskState.COMPLETED, REVIEW)
+    (review,) = await database.effects.sendable(now=NOW, limit=9)
+    await database.effects.begin(review.id, NOW)
+    await database.deliveries.accept(pushed("b"))
+    await database.effects.retry(review.id, error="refused", until=NOW + SECOND)
     assert await database.effects.withhold_overtaken(NOW) == 1
     assert {effect.state for effect in (await database.effects.page(limit=9))[0]} == {"withheld"}
+
+
+@pytest.mark.parametrize("is_doubted", [False, True])
+async def test_a_review_that_is_under_way_when_a_newer_head_comes_supersedes_its_task(
+    database: Database, is_doubted: bool
+) -> None:
+    """It was not marked: with nothing pending, its check said success on the old head."""
+    old = await queued(database, pushed("a"))
+    await settled(database, await claim(database), TaskState.COMPLETED, REVIEW)
+    (review,) = await database.effects.sendable(now=NOW, limit=9)
+    await database.effects.begin(review.id, NOW)
+    if is_doubted:
+        await database.effects.doubt(review.id, error="no answer", until=NOW)
+    answer = await database.deliveries.accept(pushed("b"))
+    assert answer.leaves_overdue
+    assert (await task(database, old)).superseded_by == answer.tasks[0]
 
 
 async def send(effects: StoredEffects) -> None:

@@ -20,11 +20,17 @@ NEWS = {
     "now": 1,
     "limit": 5,
     "tasks": "[]",
+    "ids": "[]",
     "id": "e",
     "task_id": "t",
     "reason": "r",
     "repository_key": "1",
     "subject_number": 7,
+    "busy": "[]",
+    "slot": "s",
+    "prefix": "s",
+    "error": "e",
+    "installation_id": 1,
 }
 
 
@@ -59,6 +65,7 @@ async def test_the_look_before_keeping_seeks_and_never_scans_what_is_stored(
         ("close_tasks", "tasks_by_subject (repository_key=? AND subject_number=?)"),
         ("wish_closed", "tasks_by_subject (repository_key=? AND subject_number=?)"),
         ("withdraw_closed", "tasks_by_subject (repository_key=? AND subject_number=?)"),
+        ("list_unknown_deliveries", "SEARCH d USING COVERING INDEX delivery_one_per_id (id=?)"),
         ("hasten_checks", "tasks_by_state (state=? AND id=?)"),
         ("list_overdue_tasks", "tasks_overdue"),
         ("list_overdue_tasks", "tasks_by_age (retry_until_at<?)"),
@@ -73,7 +80,15 @@ async def test_the_look_before_keeping_seeks_and_never_scans_what_is_stored(
         ("list_sending_effects", "effects_open (state=?)"),
         ("next_effect_due_at", "effects_open (state=? AND not_before_at>?)"),
         ("doubt_all_sending", "effects_open (state=?)"),
-        ("begin_effect", "sqlite_autoindex_tasks_1 (id=?)"),
+        ("begin_effect", "sqlite_autoindex_effects_1 (id=?)"),
+        ("withhold_overtaken_effect", "sqlite_autoindex_effects_1 (id=?)"),
+        ("withhold_outdated_comment", "sqlite_autoindex_effects_1 (id=?)"),
+        ("withhold_outdated_comment", "effects_by_slot (slot=?)"),
+        ("find_newer_in_slot", "effects_by_slot (slot=?)"),
+        ("find_slot", "effects_by_slot (slot=?)"),
+        ("list_visible_effects", "effects_by_slot (slot>? AND slot<?)"),
+        ("postpone_installation", "effects_open_by_installation (installation_id=? AND"),
+        ("find_effects_by_prefix", "sqlite_autoindex_effects_1 (id>? AND id<?)"),
     ],
 )
 async def test_what_ends_pointless_work_finds_it_by_an_index(

@@ -28,18 +28,23 @@ from covend.core.secret import Secret
 from covend.core.states import Outcome, TaskState
 from covend.edges.github.client import GitHubClient
 from covend.edges.github.errors import NotFound
+from covend.edges.workspace.keeping import Workspaces
 from covend.services.clock import Clock
+from covend.services.installing import Installing
 from covend.services.intake import Intake
 from covend.services.live import Live
 from covend.services.operations import Operations
 from covend.services.readiness import Readiness
+from covend.services.reconciler import Reconciler
 from covend.services.replaying import Replaying
+from covend.services.resending import Resending
 from covend.services.settling import Publishing, Settlements
 from covend.services.submitting import Submitting
 from covend.services.wakeups import Wakeups
 from covend.store.deliveries import StoredDeliveries
 from covend.store.effects import StoredEffects
 from covend.store.guards import StoredGuards
+from covend.store.installing import StoredInstallations
 from covend.store.protocol import Deliveries, Guards, Settlement, Upkeep
 from covend.store.sqlite.connection import SqliteConnection
 from covend.store.tasks import StoredTasks
@@ -49,6 +54,7 @@ from covend.web.admin import STREAMS, admin_app
 from covend.web.streams import Streams
 from tests.store.arrivals import NOW, POLICY, arrival, draft, task_id
 from tests.web.door import listening
+from tests.web.paper_log import PaperLog, reconciler_of
 
 TOKEN = "the-operators-token"
 TERMS = Terms(concurrency=100)
@@ -109,6 +115,9 @@ class Desk:
     wakeups: Wakeups
     stopped: list[TaskId]
     """The tasks whose attempts were asked to stop, in order."""
+    reconciler: Reconciler
+    paper: PaperLog
+    """The delivery log that it looks through."""
     drains: list[bool]
     """What the daemon was told of a drain, in order."""
     headers: dict[str, str] = field(default_factory=lambda: dict(BEARER))
@@ -118,6 +127,7 @@ class Desk:
         self.tasks = StoredTasks(self.connection)
         self.effects = StoredEffects(self.connection)
         self.guards = StoredGuards(self.connection)
+        self.installations = StoredInstallations(self.connection)
 
     @property
     def streams(self) -> Streams:
@@ -210,6 +220,17 @@ async def open_desk(
         clock=clock,
         wakeups=wakeups,
     )
+    paper = PaperLog(clock)
+    reconciler = reconciler_of(
+        paper,
+        connection=connection,
+        deliveries=stored,
+        intake=intake,
+        route=OneRule().route,
+        wakeups=wakeups,
+        metrics=metrics,
+        readiness=readiness,
+    )
     app = admin_app(
         deliveries=deliveries or stored,
         tasks=tasks,
@@ -247,12 +268,24 @@ async def open_desk(
             is_open=lambda: readiness.state == "ready",
             clock=clock,
         ),
+        installations=StoredInstallations(connection),
+        installing=Installing(
+            installations=StoredInstallations(connection),
+            tasks=tasks,
+            clock=clock,
+            wakeups=wakeups,
+            logs=logs,
+            workspaces=Workspaces(logs.parent),
+            term_s=1.0,
+        ),
+        resending=Resending(effects=StoredEffects(connection), clock=clock, wakeups=wakeups),
         metrics=metrics,
         clock=clock,
         readiness=readiness,
         token=Secret(TOKEN),
         hosts=frozenset({CONFIGURED_HOST}),
         metrics_token=metrics_token,
+        reconciler=reconciler,
     )
     runner = web.AppRunner(app)
     async with listening(runner) as port, aiohttp.ClientSession() as session:
@@ -267,5 +300,7 @@ async def open_desk(
             runner=runner,
             wakeups=wakeups,
             stopped=stopped,
+            reconciler=reconciler,
+            paper=paper,
             drains=drains,
         )

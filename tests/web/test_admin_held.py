@@ -248,3 +248,33 @@ async def test_an_effect_that_answers_a_command_has_no_task(
     database.execute("UPDATE effects SET task_id = NULL")
     (effect,) = (await desk.get("effects"))["items"]
     assert (effect["task"], effect["kind"]) == (None, EffectKind.COMMENT)
+
+
+async def failed_effect(desk: Desk) -> str:
+    """A comment that GitHub refused."""
+    await desk.arrive()
+    await desk.complete(await desk.claim())
+    (waits,) = await desk.effects.sendable(now=AT, limit=9)
+    await desk.effects.begin(waits.id, AT)
+    await desk.effects.fail(waits.id, error="github_permission: issues=write", now=AT)
+    return waits.id
+
+
+async def test_an_effect_that_has_failed_is_sent_again(desk: Desk) -> None:
+    effect = await failed_effect(desk)
+    answer = await post(desk, f"effects/{effect}/retry", {"reason": "it has the permission"})
+    assert (answer.status, answer.data["id"]) == (200, effect)
+    assert (answer.data["state"], answer.data["tries"]) == ("pending", 0)
+    assert (answer.data["error"], answer.data["done_at"]) == (None, None)
+    assert (await desk.get("effects"))["items"] == [answer.data]
+
+
+async def test_an_effect_that_has_not_failed_is_not_sent_again_and_says_why(desk: Desk) -> None:
+    effect = await failed_effect(desk)
+    await post(desk, f"effects/{effect}/retry")
+    answer = await post(desk, f"effects/{effect}/retry")
+    assert (answer.status, answer.data["error"]["code"]) == (409, "conflict")
+    assert "it is sent without being asked for" in answer.data["error"]["message"]
+    assert (await post(desk, "effects/zzz/retry")).status == 404
+    assert (await post(desk, f"effects/{effect}/retry", {"why": "x"})).status == 400
+    assert (await post(desk, f"effects/{effect}/retry?x=1")).status == 400

@@ -24,7 +24,7 @@ from tests.web.desk import Desk, open_desk
 FAMILIES = """
     deliveries_total delivery_ack_seconds tasks tasks_total queue_oldest_seconds claim_wait_seconds
     attempts_total phase_seconds phase_timeouts_total effects effects_total outbox_oldest_seconds
-    safeguard_trips_total circuit_state fallbacks_total
+    safeguard_trips_total circuit_state fallbacks_total callbacks_total callback_exhausted_total
     leases_lost_total recovered_tasks_total processes_killed_total orphans_reaped_total
     github_requests_total github_rate_remaining cost_usd_total tokens_total store_commit_seconds
     store_batch_size wal_bytes build_info

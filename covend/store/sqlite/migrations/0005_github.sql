@@ -13,12 +13,10 @@ CREATE TABLE installations (
     told_at INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    -- From when on what is known of it is deleted.
+    -- When somebody asked for all that is known of it to be deleted.
     forget_at INTEGER,
     CONSTRAINT installation_state CHECK (state IN ('active', 'suspended', 'deleted'))
 ) STRICT;
-
-CREATE INDEX installations_to_forget ON installations (forget_at) WHERE forget_at IS NOT NULL;
 
 -- A repository that an installation was given, or that was taken from it.
 CREATE TABLE repositories (
@@ -43,3 +41,32 @@ CREATE TABLE cursors (
 -- What waits for one and the same outside: an installation's limit or a target's circuit holds its own alone.
 CREATE INDEX effects_open_by_installation ON effects (installation_id, not_before_at)
 WHERE state = 'pending';
+
+-- The line before each receiver of callbacks.
+CREATE INDEX effects_callbacks ON effects (target, id, not_before_at)
+WHERE state = 'pending' AND kind = 'callback';
+
+-- Who has a place, or is about to: no text takes that of a newer one.
+DROP INDEX effects_done_by_slot;
+
+CREATE INDEX effects_by_slot ON effects (slot, id)
+WHERE state IN ('pending', 'sending', 'unknown', 'done');
+
+-- Somebody has asked on GitHub for checks to be made again: kept with the delivery that tells it, attended to once.
+CREATE TABLE reruns (
+    delivery_id TEXT NOT NULL PRIMARY KEY,
+    repository_key TEXT NOT NULL,
+    head_sha TEXT NOT NULL,
+    -- Of the one check that is meant; NULL where all of the head are.
+    external_id TEXT,
+    actor TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'received',
+    reason TEXT NOT NULL DEFAULT 'new',
+    not_before_at INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    done_at INTEGER,
+    CONSTRAINT rerun_state CHECK (state IN ('received', 'done', 'refused')),
+    CONSTRAINT rerun_done_iff_ended CHECK ((state = 'received') = (done_at IS NULL))
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX reruns_open ON reruns (not_before_at) WHERE state = 'received';

@@ -97,7 +97,7 @@ RETURNING tasks.id, tasks.rule, tasks.repository, tasks.state, tasks.superseded_
 
 -- name: overtake_tasks
 -- The wish that no late write passes: what runs, what waits to be tried again (nobody claims it any more), and what
--- is done and not yet published, is to end superseded.
+-- is done and not known to be published, is to end superseded.
 UPDATE tasks INDEXED BY tasks_by_subject SET
     superseded_by = n.value ->> 'task',
     updated_at = n.value ->> 'now'
@@ -119,8 +119,8 @@ WHERE
                 SELECT 1 FROM effects AS e INDEXED BY effects_by_task
                 WHERE
                     e.task_id = tasks.id
-                    AND e.state IN ('pending')
-                    AND e.kind IN ('comment', 'review', 'pull_request')
+                    AND e.state IN ('pending', 'sending', 'unknown')
+                    AND e.kind IN ('comment', 'review', 'pull_request', 'labels', 'dismissal')
             )
         )
     )
@@ -214,6 +214,34 @@ SELECT
     state, reason, received_at, hex(body_sha256) AS body_sha256, duplicates, body, headers, verdicts
 FROM deliveries
 WHERE id = :id;
+
+-- name: list_unknown_deliveries
+-- Which of some ids nobody has kept yet, by the index of ids alone.
+SELECT i.value AS id
+FROM json_each(:ids) AS i
+WHERE NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.id = i.value);
+
+-- name: list_recent_hooks
+-- The webhooks of repositories, as the newest deliveries name them: without an App nobody else tells.
+SELECT
+    n.repository,
+    n.headers ->> '$."x-github-hook-id"' AS hook,
+    max(n.number) AS newest
+FROM (
+    SELECT d.number, d.repository, d.source, CAST(d.headers AS TEXT) AS headers
+    FROM deliveries AS d
+    ORDER BY d.number DESC
+    LIMIT :limit
+) AS n
+WHERE
+    n.source = 'github'
+    AND n.repository IS NOT NULL
+    AND n.headers ->> '$."x-github-hook-installation-target-type"' = 'repository'
+    AND n.headers ->> '$."x-github-hook-id"' GLOB '[1-9]*'
+    AND n.headers ->> '$."x-github-hook-id"' NOT GLOB '*[^0-9]*'
+    AND length(n.headers ->> '$."x-github-hook-id"') < 19
+GROUP BY hook
+ORDER BY newest DESC;
 
 -- name: save_policy
 -- A policy is kept once under its own hash, before any task can point to it.

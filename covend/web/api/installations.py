@@ -1,0 +1,56 @@
+"""Where covend is installed, and the way to have it forgotten."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from covend.core.errors import UserError
+from covend.services.installing import Installing
+from covend.store.protocol import Installation, Installations
+from covend.web.api import shapes
+from covend.web.api.query import Query
+from covend.web.api.wishes import read_wish
+
+_DIGITS_MAX = 18
+
+
+class InstallationsApi:
+    """`/api/v1/installations`."""
+
+    def __init__(self, *, installations: Installations, installing: Installing) -> None:
+        """Read from the store; change by `installing`."""
+        self._installations = installations
+        self._installing = installing
+
+    async def page(self, request: web.Request) -> web.Response:
+        """List all, the newest first."""
+        Query(request)
+        return shapes.page(_shape, await self._installations.list())
+
+    async def forget(self, request: web.Request) -> web.Response:
+        """Have all that is known of one deleted; answers before that is done."""
+        Query(request)
+        installation = _number(request.match_info["id"])
+        await read_wish(request)
+        await self._installing.ask_to_forget(installation)
+        return shapes.answer({"id": installation, "state": "forgetting"}, status=202)
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
+        raise UserError("An installation is named by its number.", name="id")
+    return int(text)
+
+
+def _shape(record: Installation) -> shapes.Shape:
+    return {
+        "id": record.id,
+        "account": record.account,
+        "state": record.state,
+        "permissions": dict(record.permissions),
+        "events": list(record.events),
+        "repositories": record.repositories_count,
+        "created_at": shapes.moment(record.created_at),
+        "updated_at": shapes.moment(record.updated_at),
+        "forget_at": shapes.moment(record.forget_at),
+    }
