@@ -5,25 +5,37 @@ over, and nothing is accepted while it drains.
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import Protocol
 
 import anyio
 
-from covend.app.parts import Parts, open_parts
+from covend.app.listening import Desk, listen
+from covend.app.loops import loops_of
+from covend.app.parts import ClockOf, Parts, clock_from, open_parts
 from covend.app.rooms import (
     dispatcher_of,
     giving_back_of,
-    intake_of,
-    listen,
-    listener_of,
-    loops_of,
+    installing_of,
     operations_of,
-    publisher_of,
-    publishing_of,
     recovery_of,
     refuse_unconfined,
+)
+from covend.app.ways_in import (
+    intake_of,
+    listener_of,
+    reconciler_of,
+    replaying_of,
+    scheduler_of,
+    submitting_of,
+)
+from covend.app.ways_out import (
+    calling_of,
+    publisher_of,
+    publishing_of,
+    resending_of,
     settlements_of,
 )
 from covend.core.safeguards.names import DRAIN
@@ -33,7 +45,6 @@ from covend.services.dispatcher import Dispatcher
 from covend.services.doors import Doors
 from covend.services.keeping import Service, keep
 from covend.services.known_secrets import Secrets
-from covend.services.publisher import Publisher
 from covend.services.rulebook import Accept, Reload
 from covend.telemetry import logs, notify
 from covend.web.addresses import Addresses
@@ -81,6 +92,18 @@ async def _hurry_on_signal(daemon: Daemon, signals: AsyncIterator[signal.Signals
             daemon.hurry()
 
 
+class Outbox(Protocol):
+    """What is emptied before the end."""
+
+    def drain(self) -> None:
+        """Send what is due already, and end."""
+        ...
+
+    async def drained(self, seconds: float) -> None:
+        """Wait until nothing is under way, so long at most."""
+        ...
+
+
 class Daemon:
     """A covend that runs."""
 
@@ -90,7 +113,7 @@ class Daemon:
         parts: Parts,
         doors: Doors,
         dispatcher: Dispatcher,
-        publisher: Publisher,
+        outboxes: Sequence[Outbox],
         accept: Accept,
     ) -> None:
         """Made by `running`."""
@@ -99,7 +122,7 @@ class Daemon:
         self._accept = accept
         self._doors = doors
         self._dispatcher = dispatcher
-        self._publisher = publisher
+        self._outboxes = outboxes
         self._hurried = anyio.Event()
         self._is_drained = False
 
@@ -119,8 +142,11 @@ class Daemon:
             group.start_soon(self._interrupt_when_hurried)
             await self._dispatcher.drained(seconds)
             group.cancel_scope.cancel()
-        self._publisher.drain()
-        await self._publisher.drained(0 if self._hurried.is_set() else PUBLISH_S)
+        seconds = 0 if self._hurried.is_set() else PUBLISH_S
+        async with anyio.create_task_group() as group:
+            for outbox in self._outboxes:
+                outbox.drain()
+                group.start_soon(outbox.drained, seconds)
         self._is_drained = True
 
     def hurry(self) -> None:
@@ -134,7 +160,11 @@ class Daemon:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, environ: Mapping[str, str], secrets: Secrets | None = None
+    settings: Settings,
+    environ: Mapping[str, str],
+    secrets: Secrets | None = None,
+    *,
+    clock_of: ClockOf = clock_from,
 ) -> AsyncIterator[Daemon]:
     """Start everything, give the daemon, and stop everything in reverse; `secrets` learns what must
     not be seen.
@@ -143,7 +173,7 @@ async def running(
     start.
     """
     async with AsyncExitStack() as stack:
-        parts = await open_parts(settings, secrets or Secrets(), stack)
+        parts = await open_parts(settings, secrets or Secrets(), stack, clock_of)
         publishing = publishing_of(parts)
         settlements = settlements_of(parts, publishing)
         places = (settings.state_dir, parts.workspaces.root)
@@ -155,21 +185,35 @@ async def running(
         dispatcher = dispatcher_of(parts, settlements, environ)
         intake = intake_of(parts, dispatcher)
         listener = listener_of(parts, intake)
-        doors = Doors(readiness=parts.readiness, close=listener.drain)
+        doors = Doors(
+            readiness=parts.readiness,
+            close=listener.drain,
+            on_open=parts.wakeups.reconcile.wake,
+        )
         is_drained = await parts.guards.find(DRAIN) is not None
         listener.drain(is_drained)
-        operations = operations_of(parts, settlements, dispatcher, doors.drain)
-        addresses = await listen(parts, listener, intake, operations, stack)
-        publisher = publisher_of(parts)
-        loops = loops_of(parts, publishing, settlements, dispatcher, giving_back, operations)
+        desk = Desk(
+            operations=operations_of(parts, settlements, dispatcher, doors.drain),
+            submitting=submitting_of(parts, intake),
+            replaying=replaying_of(parts, intake),
+            installing=installing_of(parts, dispatcher),
+            resending=resending_of(parts),
+            reconciler=reconciler_of(parts, intake),
+        )
+        addresses = await listen(parts, listener, desk, stack)
+        publisher, calling = publisher_of(parts, settlements), calling_of(parts)
+        loops = (
+            *loops_of(parts, publishing, settlements, dispatcher, giving_back, desk),
+            scheduler_of(parts, intake),
+        )
         group = await stack.enter_async_context(anyio.create_task_group())
-        services: tuple[Service, ...] = (dispatcher, publisher, *loops)
+        services: tuple[Service, ...] = (dispatcher, publisher, calling, *loops)
         for service in services:
             group.start_soon(keep, service)
         calm_collector()
         doors.drain(is_drained)
         log.info("ready", public=addresses.public, admin=addresses.admin, own_login=parts.own_login)
-        daemon = Daemon(addresses, parts, doors, dispatcher, publisher, accept)
+        daemon = Daemon(addresses, parts, doors, dispatcher, (publisher, calling), accept)
         try:
             yield daemon
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.resources import files
@@ -16,6 +17,7 @@ import anyio.to_thread
 
 from covend import __version__
 from covend.core.errors import ConfigError
+from covend.core.model import Moment
 from covend.core.secret import Secret
 from covend.core.settings import Settings
 from covend.edges.agents.tree import Containment, Limit, probe
@@ -28,12 +30,17 @@ from covend.services.known_secrets import Secrets
 from covend.services.readiness import Readiness
 from covend.services.rulebook import Rulebook
 from covend.services.wakeups import Wakeups
+from covend.store.callbacks import StoredCallbacks
 from covend.store.commands import StoredCommands
+from covend.store.concluding import StoredLeftOpen
 from covend.store.connection import FromThread
+from covend.store.cursors import StoredCursors
 from covend.store.deliveries import StoredDeliveries
 from covend.store.effects import StoredEffects
 from covend.store.guards import StoredGuards
+from covend.store.installing import StoredInstallations
 from covend.store.queries import load_queries
+from covend.store.rerunning import StoredReruns
 from covend.store.sqlite.connection import open_sqlite
 from covend.store.sqlite.lock import hold_state_directory, make_state_directory
 from covend.store.sqlite.migrate import migrate
@@ -43,6 +50,10 @@ from covend.telemetry.logs import Log
 from covend.telemetry.metrics import Metrics
 
 OWNER_CHARACTERS = 12
+NOBODY = "covend"
+"""The name that hears commands where covend has no account."""
+ClockOf = Callable[[Moment], Clock]
+"""Makes the clock of a process, given the newest moment that its store knows."""
 log = Log("app")
 
 
@@ -60,6 +71,11 @@ class Parts:
     tasks_from_thread: StoredTasks
     """The same, for a thread that is not the event loop's."""
     guards: StoredGuards
+    installations: StoredInstallations
+    reruns: StoredReruns
+    callbacks: StoredCallbacks
+    left_open: StoredLeftOpen
+    cursors: StoredCursors
     commands: StoredCommands
     effects: StoredEffects
     upkeep: StoredUpkeep
@@ -74,10 +90,17 @@ class Parts:
     @property
     def mention(self) -> str:
         """The name that hears commands: configured, or the App's own."""
-        return self.settings.github.mention or self.own_login.removesuffix("[bot]")
+        return self.settings.github.mention or self.own_login.removesuffix("[bot]") or NOBODY
 
 
-async def open_parts(settings: Settings, secrets: Secrets, stack: AsyncExitStack) -> Parts:
+def clock_from(not_before: Moment) -> Clock:
+    """Make the clock that begins at this moment at the earliest."""
+    return Clock(not_before=not_before)
+
+
+async def open_parts(
+    settings: Settings, secrets: Secrets, stack: AsyncExitStack, clock_of: ClockOf = clock_from
+) -> Parts:
     """Open the state directory, the store and the way to GitHub."""
     secrets.keep(settings.secret_texts())
     make_state_directory(settings.state_dir)
@@ -89,9 +112,10 @@ async def open_parts(settings: Settings, secrets: Secrets, stack: AsyncExitStack
         open_sqlite(path, queries, migrate, metrics.observe_commit)
     )
     upkeep = StoredUpkeep(connection, path.with_name(path.name + "-wal"))
-    clock = Clock(not_before=await upkeep.newest_moment())
+    clock = clock_of(await upkeep.newest_moment())
     session = await stack.enter_async_context(aiohttp.ClientSession())
     github = _github(settings, session, clock, metrics, secrets.learn)
+    stack.push_async_callback(github.aclose)
     admin_token = settings.admin.token or Secret(kept_secret(settings.state_dir / "admin.token"))
     secrets.keep([admin_token.reveal()])
     readiness = Readiness()
@@ -111,12 +135,17 @@ async def open_parts(settings: Settings, secrets: Secrets, stack: AsyncExitStack
         tasks=StoredTasks(connection),
         tasks_from_thread=StoredTasks(FromThread(connection)),
         guards=StoredGuards(connection),
+        installations=StoredInstallations(connection),
+        reruns=StoredReruns(connection),
+        callbacks=StoredCallbacks(connection),
+        left_open=StoredLeftOpen(connection),
+        cursors=StoredCursors(connection),
         commands=StoredCommands(connection),
         effects=StoredEffects(connection),
         upkeep=upkeep,
         github=github,
         own_login=own_login,
-        rulebook=Rulebook(deliveries=deliveries, clock=clock, own_logins=[own_login]),
+        rulebook=Rulebook(deliveries=deliveries, clock=clock, own_logins=filter(None, [own_login])),
         containment=containment,
         workspaces=Workspaces(settings.state_dir),
         secrets=secrets,

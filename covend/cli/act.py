@@ -42,21 +42,38 @@ def cancel(*, tasks: Sequence[str], why: str, config: Path | None, as_json: bool
 
 
 @click.command()
-@tasks_argument
+@click.argument("tasks", nargs=-1, metavar="[TASK...]")
+@click.option("--effect", "effects", multiple=True, metavar="ID", help="Send an effect again.")
 @why_option
 @config_option
 @json_option
-def retry(*, tasks: Sequence[str], why: str, config: Path | None, as_json: bool) -> None:
+def retry(
+    *,
+    tasks: Sequence[str],
+    effects: Sequence[str],
+    why: str,
+    config: Path | None,
+    as_json: bool,
+) -> None:
     """Run tasks once more that have failed or were cancelled: each by its ID, or a beginning of it.
 
     Each begins anew with its first agent and all its tries, by the rule as it was then. What has
     failed for good is what "covend tasks --state failed" lists: nothing of it is tried again but by
     this.
 
+    With --effect, as often as it is given, what could not be published is sent again instead, as it
+    was: "covend effects --state failed" lists what that may be, and why. No agent runs for it.
+
     The exit code is 0 where all of them are queued; 1 where one is not there, or has not ended so.
     The others are queued all the same.
     """
-    _act(tasks, "retry", {"reason": sendable(why)}, config, as_json=as_json)
+    if bool(tasks) == bool(effects):
+        raise click.UsageError("Give tasks, or effects with --effect: one of both.")
+    body = {"reason": sendable(why)}
+    if tasks:
+        _act(tasks, "retry", body, config, as_json=as_json)
+    else:
+        _send_again(effects, body, config, as_json=as_json)
 
 
 @click.command()
@@ -129,6 +146,22 @@ def _act(
         print_json({"items": found, "errors": errors})
     elif found:
         open_screen().table(("TASK", "STATE", "WHY"), [_row(task) for task in found])
+    _end(failures)
+
+
+def _send_again(
+    effects: Sequence[str], body: Mapping[str, object], config: Path | None, *, as_json: bool
+) -> None:
+    client = open_client(config)
+    found, failures = _each(
+        effects, lambda effect: client.post("effects", effect, "retry", body=body)
+    )
+    if as_json:
+        errors = [{"effect": effect, "message": each.message} for effect, each in failures]
+        print_json({"items": found, "errors": errors})
+    elif found:
+        rows = [[cell(each[name]) for name in ("id", "kind", "target", "state")] for each in found]
+        open_screen().table(("EFFECT", "KIND", "TARGET", "STATE"), rows)
     _end(failures)
 
 

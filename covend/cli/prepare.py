@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 import orjson
@@ -103,12 +104,24 @@ def _warned(inspection: Inspection) -> str:
 
 def _summary(settings: Settings) -> Iterator[tuple[str, str]]:
     yield "state", str(settings.state_dir)
-    yield "webhooks", f"{_address(settings.server)}/webhooks/github"
+    senders = ["github"] if settings.github.webhook_secrets else []
+    for sender in (*senders, *settings.sources):
+        yield "webhooks", f"{_address(settings.server)}/webhooks/{sender}"
     yield "admin", _address(settings.admin)
     for agent in settings.agents.values():
         yield "agent", _describe_agent(agent)
     for rule in settings.rules:
         yield "rule", _describe_rule(rule)
+    for schedule in settings.schedules:
+        where = f" in {schedule.repository}" if schedule.repository else ""
+        yield "schedule", f"{schedule.name}: {schedule.cron} (UTC) → {schedule.rule}{where}"
+    for callback in settings.callbacks.values():
+        # The path may be a secret.
+        parts = urlsplit(callback.url)
+        yield (
+            "callback",
+            (f"{callback.name}: {', '.join(callback.events)} → {parts.scheme}://{parts.hostname}"),
+        )
 
 
 def _address(listener: Server | Admin) -> str:

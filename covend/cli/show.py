@@ -20,6 +20,7 @@ from covend.cli.story import (
     print_delivery,
     print_task,
     subject_of,
+    tell_how_to_send_again,
 )
 from covend.core.states import DeliveryState, EffectState, TaskState
 
@@ -84,17 +85,25 @@ def tasks(
 
 @click.command()
 @click.option("--state", type=click.Choice([state.value for state in EffectState]))
-@click.option("--task", metavar="TASK")
+@click.option("--task", metavar="TASK", help="Of one task: its ID, or a beginning of it.")
 @limit_option
 @config_option
 @json_option
 def effects(
     *, state: str | None, task: str | None, limit: int, config: Path | None, as_json: bool
 ) -> None:
-    """List what was written, or is to be written, to the outside; newest first."""
+    """List what was written, or is to be written, to the outside; newest first.
+
+    What has failed is not sent again by itself: its line says why, and "covend retry --effect ID"
+    sends it once that is mended.
+    """
+    client = open_client(config)
+    query = {"state": state, "task": client.get("tasks", task)["id"] if task else None}
     head = ("EFFECT", "TASK", "KIND", "TARGET", "STATE", "TRIES", "WHERE", "CREATED")
-    found = _collect(open_client(config), "effects", limit, {"state": state, "task": task})
+    found = _collect(client, "effects", limit, query)
     _print(found, head, _effect_row, as_json=as_json)
+    if not as_json:
+        tell_how_to_send_again(found["items"])
 
 
 @click.command()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from covend.cli.render import Cell, Screen, cell, duration, seconds_between, size
+import click
+
+from covend.cli.render import Cell, Screen, cell, duration, safe, seconds_between, size
 from covend.core.commanding import BUILT_IN
+from covend.core.states import EffectState
 
 STATE_STYLES = {
     "completed": "green",
@@ -24,6 +27,8 @@ STATE_STYLES = {
 }
 WAITING_STATES = frozenset({"received", "queued"})
 OPEN_STATES = WAITING_STATES | {"running"}
+NAMED_MAX = 3
+"""So many effects are named in the command that sends them again."""
 _MARKS = {
     True: Cell("✓", "green"),
     False: Cell("✗", "red"),
@@ -49,6 +54,20 @@ def print_task(task: dict[str, Any], screen: Screen) -> None:
     if task["summary"]:
         screen.section([Cell("summary", "bold")])
         screen.lines(task["summary"])
+    tell_how_to_send_again(task["effects"])
+
+
+def tell_how_to_send_again(effects: Iterable[Mapping[str, Any]]) -> None:
+    """Give, beside the data, the command for what has failed; for the oldest where that is much."""
+    failed = sorted(each["id"] for each in effects if each["state"] == EffectState.FAILED)
+    if not failed:
+        return
+    named = failed[:NAMED_MAX]
+    who = "1 effect has failed" if len(failed) == 1 else f"{len(failed)} effects have failed"
+    again = " ".join(("covend retry", *(f"--effect {each}" for each in named)))
+    what = "it" if len(failed) == 1 else "them" if named == failed else f"the oldest {NAMED_MAX}"
+    mended = f"{who}: once what stood in the way is mended, `{again}` sends {what}"
+    click.echo(safe(mended), err=True)
 
 
 def print_delivery(delivery: dict[str, Any], screen: Screen) -> None:

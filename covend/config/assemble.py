@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from covend.config.github_events import is_command
+from covend.config.inward import schedules_of, sources_of
 from covend.config.locate import KeyPath
+from covend.config.outward import callbacks_of
 from covend.config.presets import COMMANDS, STOP_SIGNAL, STOP_SIGNALS, preset_of
 from covend.config.schema import (
     AdminTable,
@@ -86,6 +88,9 @@ def assemble(
         agents=agents,
         rules=rules,
         safeguards=_safeguards(config.safeguards),
+        callbacks=callbacks_of(config.callbacks, secrets),
+        schedules=schedules_of(config.schedules),
+        sources=sources_of(config.sources, secrets),
         policies=policies,
         policies_by_trust={
             (rule.name, trust): policy
@@ -152,6 +157,7 @@ def _store(store: StoreTable) -> Store:
         failed_s=kept.failed,
         logs_s=kept.logs,
         workspaces_s=kept.workspaces,
+        installations_s=kept.installations,
     )
     return Store(url=store.url, retention=retention)
 

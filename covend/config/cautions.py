@@ -14,14 +14,20 @@ from covend.config.github_events import (
     COMMAND,
     EVENTS_WITH,
     MAY_NAME_PULL_REQUEST,
+    MAY_NAME_SUBJECT,
     is_command,
     known_names,
 )
+from covend.config.inward import find_source_cautions, senders_in
 from covend.config.locate import KeyPath
+from covend.config.outward import find_callback_cautions
 from covend.config.problems import Finding
 from covend.config.schema import ConfigTable, RuleTable
 from covend.config.trust import agents_in_use, confined_by_trust, find_trust_cautions
 from covend.config.values import LOOPBACK, read_address
+
+ON_THREADS = frozenset({"comment", "labels", "reaction"})
+"""What stands on a pull request or an issue."""
 
 
 def find_cautions(config: ConfigTable) -> Iterator[Finding]:
@@ -31,6 +37,8 @@ def find_cautions(config: ConfigTable) -> Iterator[Finding]:
     yield from _unconfined(config)
     yield from _concurrency(config)
     yield from find_budget_cautions(config)
+    yield from find_callback_cautions(config)
+    yield from find_source_cautions(config)
     if not config.rules:
         yield Finding(path=("rules",), message="are missing: every delivery will be ignored")
     for index, rule in enumerate(config.rules):
@@ -104,6 +112,16 @@ def _publish(config: ConfigTable, path: KeyPath, rule: RuleTable) -> Iterator[Fi
         if kind == "review" and rule.on and not about_pull_requests:
             message = "needs a pull request, and no event in `on` is about one"
             yield Finding(path=(*path, "publish", index), message=message)
+        if kind in ON_THREADS and rule.on and not _events(rule) & MAY_NAME_SUBJECT:
+            message = "needs a pull request or an issue, and no event in `on` is about one"
+            yield Finding(path=(*path, "publish", index), message=message)
+        is_by_the_clock = not rule.on and rule.name in {each.rule for each in config.schedules}
+        if kind not in {"pull_request", "callback"} and is_by_the_clock:
+            message = "shows nothing of a schedule: its tick is about no pull request and no commit"
+            yield Finding(path=(*path, "publish", index), message=message)
+        if kind == "pull_request" and rule.checkout == "none":
+            message = 'needs a checkout: with checkout = "none" the agent has nothing to commit to'
+            yield Finding(path=(*path, "publish", index), message=message)
 
 
 def _never(path: KeyPath, rule: RuleTable) -> Iterator[Finding]:
@@ -123,7 +141,11 @@ def _only_refuses(asked: list[str] | bool) -> bool:  # noqa: FBT001
 
 
 def _events(rule: RuleTable) -> frozenset[str]:
-    """Give the names, without actions, of all events that `on` can mean."""
+    """Give the names, without actions, of all events that `on` can mean; none where another sender
+    is among those who tell them, of whose events nothing is known.
+    """
+    if senders_in(rule.on):
+        return frozenset()
     names = (*known_names(), COMMAND)
     wanted = [event for event in rule.on if not event.startswith("!")]
     found = {

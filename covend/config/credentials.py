@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from covend.config.locate import KeyPath
+from covend.config.outward import caution_about_secret, complaint_about_secret
 from covend.config.pem import complaint_about_private_key
 from covend.config.problems import Finding, without_opaque
 from covend.config.tables import named_tables, table, tables_in
@@ -69,6 +70,10 @@ def _read_one(
     if file is not None and kind == "file" and file.stat().st_mode & _OTHERS:
         message = f"is read from {file}, which others than its owner can open: chmod 600 it"
         credentials.cautions.append(Finding(path=path, message=message))
+    if complaint := complaint_about_secret(path, text):
+        credentials.errors.append(Finding(path=path, message=complaint))
+    elif caution := caution_about_secret(path, text):
+        credentials.cautions.append(Finding(path=path, message=caution))
     if path == ("github", "private_key") and (complaint := complaint_about_private_key(text)):
         credentials.errors.append(Finding(path=path, message=complaint))
 

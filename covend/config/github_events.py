@@ -156,6 +156,9 @@ _LOOKED_UP = PULL_REQUEST_EVENTS | _CHECKS | {TASK}
 MAY_NAME_PULL_REQUEST = _LOOKED_UP
 """Events that are of use to a rule which reviews: some of them are about a pull request."""
 
+MAY_NAME_SUBJECT = MAY_NAME_PULL_REQUEST | {"issues"}
+"""Events some of which are about a pull request or an issue."""
+
 EVENTS_WITH_ASSOCIATION = _WRITTEN | {TASK}
 """Events that can tell what their sender is to the repository."""
 

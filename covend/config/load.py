@@ -16,6 +16,7 @@ from typing import Any
 from covend.config import credentials, prompts
 from covend.config.assemble import assemble
 from covend.config.cautions import find_cautions
+from covend.config.inward import check_secrets
 from covend.config.locate import KeyPath, locate
 from covend.config.not_yet import find_not_yet
 from covend.config.overrides import has_units, kind_at, override
@@ -91,8 +92,8 @@ def _judge(
     if environ is not None:
         kept = credentials.read_all(tables, directory, environ)
     references = check_references(tables, templates)
-    reserved = find_reserved(tables)
-    errors = [*findings, *misfits, *unreadable, *kept.errors, *references, *reserved]
+    others = [*find_reserved(tables), *check_secrets(tables, kept.secrets)]
+    errors = [*findings, *misfits, *unreadable, *kept.errors, *references, *others]
     cautions = [*kept.cautions, *find_not_yet(tables), *(find_cautions(config) if config else ())]
     settings = None
     if config is not None and not errors:

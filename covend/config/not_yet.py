@@ -14,19 +14,12 @@ from covend.config.locate import KeyPath
 from covend.config.problems import Finding
 
 NOT_YET: Mapping[tuple[str, ...], tuple[tuple[Any, ...], str]] = {
-    ("callbacks",): ((), "callbacks are not sent"),
-    ("schedules",): ((), "schedules start nothing"),
-    ("sources",): ((), "only GitHub's webhooks are received"),
     ("tests",): ((), "these tests are not made"),
     ("store", "retention", "deliveries"): ((), "no delivery is deleted, however old"),
     ("store", "retention", "completed"): ((), "no task is deleted, however old"),
     ("store", "retention", "failed"): ((), "no task is deleted, however old"),
     ("store", "retention", "logs"): ((), "no log is deleted, however old"),
-    ("github", "reconcile_every"): (("0", "0s", 0), "GitHub's delivery log is not read"),
     ("server", "public_url"): ((), "nothing is linked to it"),
-    ("rules", "*", "publish", "pull_request"): ((), "no pull request is opened"),
-    ("rules", "*", "publish", "reaction"): ((), "no reaction is set"),
-    ("rules", "*", "publish", "callback"): ((), "no callback is sent"),
 }
 
 

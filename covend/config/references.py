@@ -15,15 +15,15 @@ from typing import Any
 import jinja2
 from jinja2 import meta
 
-from covend.config.github_events import (
-    CHECKS,
-    COMMAND,
-    FREE_ACTIONS,
-    SCHEDULE,
-    TASK,
-    known_names,
+from covend.config.github_events import COMMAND, FREE_ACTIONS, SCHEDULE, known_names
+from covend.config.inward import (
+    check_foreign_event,
+    check_foreign_rules,
+    check_schedules,
+    check_sources,
 )
 from covend.config.locate import KeyPath
+from covend.config.outward import check_callbacks
 from covend.config.presets import NEEDS_PROMPT, preset_of
 from covend.config.problems import Finding, closest, shown
 from covend.config.tables import named_tables, table, tables_in, texts_in
@@ -41,11 +41,6 @@ _VERB = re.compile(r"[a-z][a-z0-9-]{0,31}|\*")
 _KEY_NAMES = frozenset(
     template_values(Event(source="", delivery=DeliveryId(""), name=""), Subject())
 )
-_TAKEN = {
-    "github": "GitHub itself",
-    **dict.fromkeys(("covend", COMMAND, TASK, CHECKS, SCHEDULE), "covend's own events"),
-}
-"""Names that no other source may have: an `on` could not tell their events apart."""
 
 
 def check_references(tables: Tables, templates: Mapping[int, str]) -> list[Finding]:
@@ -172,11 +167,16 @@ def _key(path: tuple[str | int, ...], template: Any) -> Iterator[Finding]:
 def _event(path: tuple[str | int, ...], event: str, tables: Tables) -> Iterator[Finding]:
     wanted = event.removeprefix("!")
     name, _, action = wanted.partition(".")
-    if name == COMMAND:
+    if ":" in name:
+        yield from check_foreign_event(path, event, tables)
+    elif name == COMMAND:
         yield from _command(path, event, action)
     elif name == SCHEDULE:
         yield from _tick(path, event, tables)
-    elif name in table(tables.get("sources")) or (name in FREE_ACTIONS and action):
+    elif name in table(tables.get("sources")):
+        message = f"must have a colon behind the name of a sender: {name}:{action or 'EVENT'}"
+        yield Finding(path=path, message=message, got=shown(path, event))
+    elif name in FREE_ACTIONS and action:
         return
     elif not any(fnmatchcase(known, wanted) for known in known_names()):
         message = "is no event that GitHub sends" if "." not in event else _why_no_event(name)
@@ -228,17 +228,6 @@ def _samples(tables: Tables) -> Iterator[Finding]:
             yield from _unknown(path, expected, _rule_names(tables), "rule")
         if isinstance(sample.get("event"), str):
             yield from _event(("tests", index, "event"), sample["event"], tables)
-
-
-def _sources(tables: Tables) -> Iterator[Finding]:
-    for name, source in named_tables(tables.get("sources")):
-        path = ("sources", name)
-        if name in _TAKEN:
-            message = f"is taken by {_TAKEN[name]}"
-            yield Finding(path=path, message=message, is_about_key=True)
-        if source.get("kind") == "hmac" and "header" not in source:
-            message = "is missing: the header that carries the signature"
-            yield Finding(path=(*path, "header"), message=message, is_about_key=True)
 
 
 def _prompts(tables: Tables, templates: Mapping[int, str]) -> Iterator[Finding]:
@@ -311,5 +300,8 @@ _CHECKS: tuple[Callable[[Tables], Iterator[Finding]], ...] = (
     check_trust,
     _schedules,
     _samples,
-    _sources,
+    check_sources,
+    check_foreign_rules,
+    check_schedules,
+    check_callbacks,
 )

@@ -79,6 +79,7 @@ class RetentionTable(Table):
     failed: Positive = 90 * DAY
     logs: Positive = 14 * DAY
     workspaces: Positive = 3 * DAY
+    installations: Positive = 30 * DAY
 
 
 class StoreTable(Table):
@@ -260,7 +261,16 @@ class RuleTable(Budgets):
     prompt: Annotated[PromptTable, BeforeValidator(never_just_text)] | None = None
     checkout: Literal["none", "base", "head", "merge"] = "head"
     publish: list[
-        Literal["check", "comment", "review", "pull_request", "reaction", "status", "callback"]
+        Literal[
+            "check",
+            "comment",
+            "review",
+            "pull_request",
+            "reaction",
+            "status",
+            "labels",
+            "callback",
+        ]
     ] = []
     key: Text | None = None
     supersede: bool = True

@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from covend.core.addresses import host_fault
+from covend.core.cron import CronError, check_cron
+from covend.core.rules import facts
 from covend.core.units import DURATION_FORMS, SIZE_FORMS, UnitError, parse_duration, parse_size
 
 Number = TypeVar("Number", int, float)
@@ -28,8 +31,7 @@ _LOGIN = re.compile(r"@?([A-Za-z0-9][A-Za-z0-9-]{0,38})(\[bot\])?")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@+-]{0,254}")
 _USER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 _NOT_IN_A_MOUNT = frozenset(',"\n\0')
-_CRON_FIELDS = ("minute", "hour", "day of month", "month", "day of week")
-_CRON_FIELD = re.compile(r"[0-9A-Za-z*/,?#-]+")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -148,6 +150,21 @@ def _guarded_url(value: str) -> str:
     return cleaned
 
 
+def read_callback_url(value: str) -> str:
+    """Check the address of a receiver, as it is written; raises PydanticCustomError.
+
+    Unlike other addresses it keeps the slash at its end, which may mean another place.
+    """
+    if not value.isascii() or any(letter <= " " or letter in "\\\x7f" for letter in value):
+        raise wrong("must be written in ASCII, without blanks and backslashes")
+    _url(value)
+    if "#" in value:
+        raise wrong("must have no part after '#', which is never sent")
+    if (fault := host_fault(urlsplit(value).hostname or "")) is not None:
+        raise wrong(f"has a host that {fault}")
+    return value
+
+
 def _store_url(value: str) -> str:
     if value.startswith("postgres"):
         raise wrong('names PostgreSQL, which this version cannot use yet: write "sqlite:covend.db"')
@@ -165,11 +182,28 @@ def _network(value: str) -> str:
 
 
 def _cron(value: str) -> str:
-    fields = value.split()
-    if len(fields) != len(_CRON_FIELDS) or not all(
-        _CRON_FIELD.fullmatch(field) for field in fields
-    ):
-        raise wrong(f"must be five cron fields: {', '.join(_CRON_FIELDS)}")
+    try:
+        check_cron(value)
+    except CronError as error:
+        raise wrong(str(error)) from error
+    return " ".join(value.split())
+
+
+def _header_name(value: str) -> str:
+    if not _HEADER_NAME.fullmatch(value):
+        raise wrong('must be the name of a header, such as "X-Signature"')
+    return value.lower()
+
+
+def _repository_name(value: str) -> str:
+    if facts.repository(value) is None:
+        raise wrong('must be the name of a repository on GitHub, such as "acme/widgets"')
+    return value
+
+
+def never_sha1(value: Any) -> Any:
+    if isinstance(value, str) and value.lower() in {"sha1", "sha-1", "md5"}:
+        raise wrong(f"must be sha256 or sha512: {value} can be forged")
     return value
 
 
@@ -250,9 +284,12 @@ Address = Annotated[str, AfterValidator(_address)]
 AdminAddress = Annotated[str, AfterValidator(_admin_address)]
 Url = Annotated[str, AfterValidator(_url)]
 GuardedUrl = Annotated[str, AfterValidator(_guarded_url)]
+CallbackUrl = Annotated[str, AfterValidator(read_callback_url)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 Network = Annotated[str, AfterValidator(_network)]
 Cron = Annotated[str, AfterValidator(_cron)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+RepositoryName = Annotated[str, AfterValidator(_repository_name)]
 RateScope = Literal["rule", "subject", "repository", "installation", "actor", "agent"]
 RateScopes = Annotated[
     list[RateScope],

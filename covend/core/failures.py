@@ -108,6 +108,8 @@ _BY_CODE: Mapping[str, tuple[FailureKind, Source]] = {
     "github_unauthorized": (FailureKind.REFUSED, Source.FORGE),
     "github_too_many_pages": (FailureKind.REFUSED, Source.FORGE),
     "github_refused": (FailureKind.REFUSED, Source.FORGE),
+    "github_unknown_branch": (FailureKind.REFUSED, Source.FORGE),
+    "unusable_delivery": (FailureKind.REFUSED, Source.FORGE),
     "github_not_found": (FailureKind.REFUSED, Source.FORGE),
     "github_permission": (FailureKind.REFUSED, Source.FORGE),
     # git: the plain code is for what its words do not tell (`edges.workspace.faults`).

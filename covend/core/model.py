@@ -213,6 +213,14 @@ class Event(Struct, frozen=True, kw_only=True):
         """Give `name.action`, or the name alone where the event has no action."""
         return f"{self.name}.{self.action}" if self.action else self.name
 
+    @property
+    def is_foreign(self) -> bool:
+        """Say whether another sender than GitHub tells it: GitHub knows nothing of its things.
+
+        Its name begins with the sender's: `forge:push`. No event of GitHub's has a colon there.
+        """
+        return ":" in self.name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
@@ -290,6 +298,11 @@ class Task:
     approved_by: str | None = None
     inputs: Json = field(default_factory=dict)
     """What was handed in with a submission, for its agent."""
+
+    @property
+    def is_foreign(self) -> bool:
+        """Say whether another sender than GitHub asked for it (see `Event.is_foreign`)."""
+        return ":" in self.event.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -383,4 +396,5 @@ class Effect:
     error: str | None
     created_at: Moment
     sent_at: Moment | None
+    """When a request left that may have had an effect; None where certainly none did."""
     done_at: Moment | None

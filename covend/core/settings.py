@@ -87,6 +87,8 @@ class Retention:
     logs_s: float = 14 * DAY
     workspaces_s: float = 3 * DAY
     """Of failed attempts."""
+    installations_s: float = 30 * DAY
+    """What is known of a deleted one, from its deletion on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,11 +69,11 @@ DELIVERY_MOVES: Mapping[tuple[DeliveryState, DeliveryState], Causes] = {
 
 TASK_MOVES: Mapping[tuple[TaskState, TaskState], Causes] = {
     (TaskState.RECEIVED, TaskState.QUEUED): frozenset({"ripen", "approve"}),
-    (TaskState.RECEIVED, TaskState.IGNORED): frozenset({"refuse"}),
+    (TaskState.RECEIVED, TaskState.IGNORED): frozenset({"refuse", "lose"}),
     (TaskState.RECEIVED, TaskState.CANCELLED): frozenset({"cancel"}),
     (TaskState.RECEIVED, TaskState.SUPERSEDED): frozenset({"supersede"}),
     (TaskState.QUEUED, TaskState.RUNNING): frozenset({"claim"}),
-    (TaskState.QUEUED, TaskState.IGNORED): frozenset({"refuse"}),
+    (TaskState.QUEUED, TaskState.IGNORED): frozenset({"lose"}),
     (TaskState.QUEUED, TaskState.FAILED): frozenset({"exhaust"}),
     (TaskState.QUEUED, TaskState.CANCELLED): frozenset({"cancel"}),
     (TaskState.QUEUED, TaskState.SUPERSEDED): frozenset({"supersede"}),

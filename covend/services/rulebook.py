@@ -14,6 +14,7 @@ import anyio.to_thread
 
 from covend.core.errors import ConfigError, StoreError
 from covend.core.model import Event, Trust
+from covend.core.outside import Callback, Schedule
 from covend.core.rules.commands import PREFIX
 from covend.core.rules.routing import Router, prepare
 from covend.core.rules.verdicts import Routing
@@ -30,7 +31,8 @@ Accept = Callable[[Settings], Awaitable[None]]
 """Tries whether this machine can do what a configuration asks for; ConfigError where it cannot."""
 
 AT_START: Mapping[str, Callable[[Settings], object]] = {
-    name: attrgetter(name) for name in ("state_dir", "server", "admin", "store", "github", "limits")
+    name: attrgetter(name)
+    for name in ("state_dir", "server", "admin", "store", "github", "limits", "sources")
 }
 """What is read at a start and not by a reload."""
 
@@ -94,6 +96,10 @@ class Rulebook:
         assert self._settings is not None
         return terms_of(self._at_start, self._settings)
 
+    def callbacks(self) -> Mapping[str, Callback]:
+        """Give the callbacks in force, by name."""
+        return self._settings.callbacks if self._settings else {}
+
     def verbs(self) -> tuple[str, ...]:
         """List the verbs that rules in force listen to, in their order, each once; no globs."""
         rules = self._settings.rules if self._settings else ()
@@ -104,6 +110,10 @@ class Rulebook:
     def rules(self) -> tuple[str, ...]:
         """List the rules in force by name, in their order."""
         return tuple(rule.name for rule in self._settings.rules) if self._settings else ()
+
+    def schedules(self) -> tuple[Schedule, ...]:
+        """List the schedules in force, in their order."""
+        return self._settings.schedules if self._settings else ()
 
     def names_of(self, kind: str) -> tuple[str, ...] | None:
         """List the rules (`rule`) or agents (`agent`) in force by name; None for anything else."""

@@ -24,6 +24,9 @@ QUICK_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2
 LONG_S = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 OTHER = "other"
+CALLBACK = "callback"
+"""A phase of no attempt: what is told afterwards."""
+TIMEOUT = "timeout"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -40,7 +43,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double every series, to say when this process began
         self._repositories_max = repositories_max
         self._repositories: set[str] = set()
-        self._answers: dict[tuple[str, str], Counter] = {}
+        self._answers: dict[tuple[str, str, str], Counter] = {}
         self._counters = CollectorRegistry()
         self._gauges = CollectorRegistry()
         counter, gauge, histogram = self._counter, self._gauge, self._histogram
@@ -68,12 +71,18 @@ class Metrics:
         self.fallbacks = counter(
             "fallbacks_total", "Tasks that went on to another agent.", "from", "to", "reason"
         )
+        self.callbacks = counter(
+            "callbacks_total", "Tries to call back.", "target", "result", "error_code"
+        )
         self.effects = gauge("effects", "Effects by state.", "state")
         self.effects_ended = counter(
             "effects_total", "Effects by what became of them.", "kind", "result"
         )
         self.outbox_oldest = gauge(
             "outbox_oldest_seconds", "Age of the oldest effect not yet visible."
+        )
+        self.callback_exhausted = counter(
+            "callback_exhausted_total", "Callbacks whose tries have run out."
         )
         self.safeguard_trips = counter(
             "safeguard_trips_total", "Times that a safeguard began to hold work.", "safeguard"
@@ -106,6 +115,13 @@ class Metrics:
         )
         self.store_batch = histogram("store_batch_size", "Writes that shared a commit.", SIZES)
         self.wal_bytes = gauge("wal_bytes", "Size of the write-ahead log.")
+        self.reconciled = counter(
+            "reconciled_deliveries_total", "Deliveries that only GitHub's log had, now kept."
+        )
+        self.unknown_delivered = counter(
+            "reconcile_unknown_delivered_total",
+            "Of these, those that GitHub says were delivered: something here has lost them.",
+        )
         self.build = gauge("build_info", "What runs here; always 1.", "version", "python", "sqlite")
 
     def render(self) -> bytes:
@@ -117,12 +133,20 @@ class Metrics:
         self.store_commit.observe(seconds)
         self.store_batch.observe(writes)
 
-    def count_delivery(self, event: str, result: str) -> None:
-        """Count an answer to GitHub; one comes with every request, so the child is at hand."""
-        child = self._answers.get((event, result))
+    def count_delivery(self, event: str, result: str, source: str = "github") -> None:
+        """Count an answer to a sender; one comes with every request, so the child is at hand."""
+        child = self._answers.get((source, event, result))
         if child is None:
-            child = self._answers[event, result] = self.deliveries.labels("github", event, result)
+            child = self.deliveries.labels(source, event, result)
+            self._answers[source, event, result] = child
         child.inc()
+
+    def count_callback(self, target: str, result: str, error_code: str, seconds: float) -> None:
+        """Count one try to call back, and how long it took."""
+        self.callbacks.labels(target, result, error_code).inc()
+        self.phase.labels(CALLBACK, result).observe(seconds)
+        if error_code == TIMEOUT:
+            self.phase_timeouts.labels(CALLBACK).inc()
 
     def count_agent(self, agent: str, ending: Ending, seconds: float) -> None:
         """Count what an agent's run took and cost."""

@@ -10,16 +10,21 @@ from aiohttp.typedefs import Handler
 
 from covend.core.secret import Secret
 from covend.services.clock import Clock
+from covend.services.installing import Installing
 from covend.services.live import Live
 from covend.services.operations import Operations
 from covend.services.readiness import Readiness
+from covend.services.reconciler import Reconciler
 from covend.services.replaying import Replaying
+from covend.services.resending import Resending
 from covend.services.submitting import Submitting
-from covend.store.protocol import Deliveries, Effects, Guards, Tasks, Upkeep
+from covend.store.protocol import Deliveries, Effects, Guards, Installations, Tasks, Upkeep
 from covend.telemetry.metrics import Metrics
 from covend.web.api.deliveries import DeliveriesApi
 from covend.web.api.effects import EffectsApi
 from covend.web.api.explaining import Explaining
+from covend.web.api.installations import InstallationsApi
+from covend.web.api.reconciling import ReconcilingApi
 from covend.web.api.safeguards import SafeguardsApi
 from covend.web.api.system import SystemApi
 from covend.web.api.tasks import TasksApi
@@ -38,11 +43,15 @@ def admin_app(  # noqa: PLR0913 - the one door to the rooms behind it
     tasks: Tasks,
     effects: Effects,
     guards: Guards,
+    installations: Installations,
     upkeep: Upkeep,
     live: Live,
     operations: Operations,
     submitting: Submitting,
     replaying: Replaying,
+    installing: Installing,
+    reconciler: Reconciler,
+    resending: Resending,
     metrics: Metrics,
     clock: Clock,
     readiness: Readiness,
@@ -68,8 +77,10 @@ def admin_app(  # noqa: PLR0913 - the one door to the rooms behind it
             submitting=submitting,
             explaining=Explaining(guards=guards, clock=clock),
         ),
-        EffectsApi(effects),
+        EffectsApi(effects=effects, resending=resending),
         SafeguardsApi(guards=guards, clock=clock, operations=operations),
+        InstallationsApi(installations=installations, installing=installing),
+        ReconcilingApi(reconciler),
         SystemApi(upkeep=upkeep, guards=guards, metrics=metrics, clock=clock, readiness=readiness),
     )
     for method, path, handler in routes:
@@ -90,6 +101,8 @@ def _routes(
     tasks: TasksApi,
     effects: EffectsApi,
     safeguards: SafeguardsApi,
+    installations: InstallationsApi,
+    reconciling: ReconcilingApi,
     system: SystemApi,
 ) -> tuple[tuple[str, str, Handler], ...]:
     """Every method and path with what answers it; HEAD answers as GET does."""
@@ -109,11 +122,16 @@ def _routes(
         (post, f"{API}/tasks/{{id}}/retry", tasks.retry),
         (post, f"{API}/tasks/{{id}}/approve", tasks.approve),
         (get, f"{API}/effects", effects.page),
+        (post, f"{API}/effects/{{id}}/retry", effects.retry),
         (get, f"{API}/safeguards", safeguards.page),
         # An id has slashes, as they are or as %2F.
         (post, f"{API}/safeguards/{{id:.+}}/reset", safeguards.reset),
         (post, f"{API}/pause", safeguards.pause),
         (post, f"{API}/resume", safeguards.resume),
         (post, f"{API}/drain", safeguards.drain),
+        (get, f"{API}/installations", installations.page),
+        (post, f"{API}/installations/{{id}}/forget", installations.forget),
+        (get, f"{API}/reconcile", reconciling.page),
+        (post, f"{API}/reconcile", reconciling.ask),
         (get, f"{API}/stats", system.stats),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import io
 import json
 import logging
@@ -12,14 +13,17 @@ from dataclasses import replace
 from pathlib import Path
 from socket import create_server
 
+import aiohttp
 import anyio
 import pytest
 
 from covend import app
-from covend.app import daemon, rooms, running
+from covend.app import daemon, loops, running
 from covend.core.errors import ConfigError, StateDirectoryInUseError
+from covend.core.outside import Source, SourceKind
 from covend.core.redact import Redactor
-from covend.core.settings import Settings, Store
+from covend.core.secret import Secret
+from covend.core.settings import GitHub, Settings, Store
 from covend.demo.stage import WEBHOOK_SECRET, Stage, post, set_up
 from covend.services.dispatcher import Dispatcher
 from covend.telemetry import logs
@@ -57,6 +61,22 @@ async def test_a_delivery_becomes_a_review(stage: Stage, settings: Settings) -> 
         assert status == 202
         await stage.github.wait_for(lambda: stage.github.state.reviews)
     assert len(stage.github.state.reviews) == 1
+
+
+async def test_covend_starts_without_github_where_others_send(settings: Settings) -> None:
+    ci = Source(name="ci", kind=SourceKind.HMAC, secrets=(Secret("s" * 32),), header="x-signature")
+    alone = replace(settings, github=GitHub(), sources={"ci": ci})
+    async with running(alone, {}) as daemon:
+        url = daemon.addresses.public
+        body = b'{"event": "built"}'
+        signature = hmac.digest(b"s" * 32, body, "sha256").hex()
+        async with aiohttp.ClientSession() as session:
+            headers = {"X-Signature": signature, "Content-Type": "application/json"}
+            async with session.post(f"{url}/webhooks/ci", data=body, headers=headers) as answer:
+                assert answer.status == 202
+            path = f"{url}/webhooks/github"
+            async with session.post(path, data=body, headers=headers) as answer:
+                assert answer.status == 401
 
 
 async def test_one_directory_has_one_covend(settings: Settings) -> None:
@@ -121,7 +141,7 @@ async def test_covend_ends_with_its_first_dead_service_and_names_it(
 ) -> None:
     """It went on without that service, refused everything, and could not be stopped."""
     logs.configure(stream=log)
-    monkeypatch.setattr(rooms, service, Dead)
+    monkeypatch.setattr(loops, service, Dead)
     with anyio.fail_after(WITHIN_S), pytest.raises(ExceptionGroup, match="unhandled") as raised:
         await app.serve(settings, {}, lambda: settings)
     assert raised.group_contains(RuntimeError, match="covend's own")

@@ -36,7 +36,7 @@ async def test_an_agent_that_cannot_be_confined_keeps_the_configuration_as_it_wa
         book = Book(monkeypatch)
         assert not await daemon.reload(lambda: with_agent(settings, user="nobody-has-this-name"))
     errors = [line["error"] for line in book.lines() if line["level"] == "error"]
-    assert len(errors) == 1
+    assert len(errors) == 1, errors
     assert errors[0].startswith("agents.new: ")
     assert "nobody-has-this-name" in errors[0]
 

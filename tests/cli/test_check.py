@@ -48,10 +48,26 @@ def test_the_example_is_good_and_without_a_warning(example: Path) -> None:
     assert "claude (preset claude)" in done.output
 
 
+def test_what_comes_by_the_clock_and_who_is_called_back_is_told(config: Path) -> None:
+    """The path of a receiver may be a secret."""
+    config.write_text(
+        GOOD
+        + '[[rules]]\nname = "r"\nagent = "a"\ncheckout = "none"\npublish = ["callback"]\n'
+        + 'prompt = { builtin = "review" }\n'
+        + '[[schedules]]\nname = "daily"\ncron = "0 6 * * *"\nrule = "r"\n'
+        + '[callbacks.b]\nurl = "https://b.example.org/secret"\nsecrets = [{ env = "S" }]\n'
+        + 'events = ["task.failed"]\n'
+    )
+    done = run("--config", str(config), T="x", S="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    assert "  schedule  daily: 0 6 * * * (UTC) → r\n" in done.output
+    assert "b: task.failed → https://b.example.org\n" in done.output
+
+
 def test_what_the_example_has_commented_out_is_known_too(example: Path) -> None:
     lines = example.read_text().splitlines()
     options = [line.removeprefix("# ") for line in lines if is_option(line)]
-    kept = [line for line in lines if not is_option(line)]
+    # Beneath the header that it belongs to, which may be commented out as well.
+    kept = [line.replace("# [", "[") for line in lines if not is_option(line)]
     assert len(options) > 25
     for option in options:
         text = "\n".join([*kept[: position(lines, option)], option])
@@ -59,15 +75,23 @@ def test_what_the_example_has_commented_out_is_known_too(example: Path) -> None:
         example.write_text(text)
         done = run("--config", str(example), "--json", "--no-secrets")
         errors = json.loads(done.output)["errors"]
-        wrong = [error for error in errors if error["key"].endswith(f".{key}")]
-        # It may not fit beside the rest (a token beside an App), but it has the right shape.
-        assert [error for error in wrong if "beside" not in error["message"]] == [], option
+        last = text.count("\n") + 1
+        here = [error for error in errors if error["line"] == last]
+        wrong = [error for error in here if error["key"].endswith(f".{key}")]
+        # It may not fit beside the rest (a token beside an App), or name what is commented out as
+        # well, but it has the right shape.
+        excused = ("beside", "names a rule that is not there")
+        misshapen = [
+            error for error in wrong if not any(words in error["message"] for words in excused)
+        ]
+        assert misshapen == [], option
 
 
 def test_the_sections_that_the_example_has_commented_out_can_be_taken_in(example: Path) -> None:
     sections = re.compile(r"^# \[.+?(?=\n\n|\Z)", re.MULTILINE | re.DOTALL)
-    text, count = sections.subn(lambda found: found[0].replace("# ", ""), example.read_text())
-    assert count == 2
+    begins = re.compile(r"^# ", re.MULTILINE)
+    text, count = sections.subn(lambda found: begins.sub("", found[0]), example.read_text())
+    assert count == 5
     example.write_text(text)
     done = run("--config", str(example), "--no-secrets")
     assert done.exit_code == 0, done.output

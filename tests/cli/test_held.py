@@ -10,7 +10,7 @@ import pytest
 from tests.cli.operator_desk import Operator
 from tests.cli.test_show import without_colours
 from tests.store.arrivals import NOW
-from tests.web.test_admin_held import AT, failed, guard, held_fork
+from tests.web.test_admin_held import AT, failed, failed_effect, guard, held_fork
 
 COMMANDS = (
     ("safeguards",),
@@ -42,6 +42,39 @@ async def test_retry_says_of_each_task_what_became_of_it(operator: Operator) -> 
     assert f"Task {waiting} is queued already: it runs as soon as" in told
     assert missing == "covend: There is no task zzz."
     assert (await operator.desk.get(f"tasks/{ended}"))["reason"] == "operator: mended"
+
+
+async def test_retry_sends_effects_again_and_says_what_became_of_each(operator: Operator) -> None:
+    effect = await failed_effect(operator.desk)
+    done = await operator.run("retry", "--effect", effect, "--effect", "zzz", "--why", "mended")
+    assert done.exit_code == 1
+    _, row = done.stdout.splitlines()
+    assert row.split() == [effect, "comment", "acme/r1#1", "pending"]
+    assert done.stderr == "covend: There is no effect zzz.\n"
+    again = await operator.run("retry", "--effect", effect, "--json")
+    (error,) = json.loads(again.stdout)["errors"]
+    assert (again.exit_code, error["effect"]) == (1, effect)
+
+
+@pytest.mark.parametrize("args", [(), ("a", "--effect", "b")])
+async def test_retry_wants_tasks_or_effects(operator: Operator, args: tuple[str, ...]) -> None:
+    done = await operator.run("retry", *args)
+    assert done.exit_code == 2
+    assert "one of both" in done.stderr
+
+
+async def test_a_list_of_effects_says_how_what_has_failed_is_sent_again(
+    operator: Operator,
+) -> None:
+    effect = await failed_effect(operator.desk)
+    done = await operator.run("effects")
+    assert f"`covend retry --effect {effect}` sends it" in done.stderr
+    assert "issues=write" in done.stdout
+    (listed,) = (await operator.desk.get("effects"))["items"]
+    shown = await operator.run("show", listed["task"])
+    assert shown.stderr == done.stderr
+    await operator.run("retry", "--effect", effect)
+    assert (await operator.run("effects")).stderr == ""
 
 
 async def test_approve_lets_what_waits_for_it_run(operator: Operator) -> None:

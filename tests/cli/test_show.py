@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -69,7 +67,6 @@ async def test_filters_reach_the_api(operator: Operator) -> None:
     assert (await operator.run("tasks", "--state", "failed")).stdout == ""
     assert (await operator.run("tasks", "--rule", "other")).stdout == ""
     assert (await operator.run("deliveries", "--repository", "a/b")).stdout == ""
-    assert (await operator.run("effects", "--task", "0")).stdout == ""
 
 
 async def test_a_state_that_does_not_exist_is_a_usage_error(operator: Operator) -> None:
@@ -191,16 +188,6 @@ async def test_show_tells_who_has_approved_it(operator: Operator) -> None:
     await operator.run("approve", task)
     words = re.sub(" +", " ", (await operator.run("show", task)).output)
     assert "\n approved by operator\n" in words
-
-
-async def test_an_effect_without_a_task_is_listed_like_any_other(operator: Operator) -> None:
-    await operator.desk.arrive()
-    await operator.desk.complete(await operator.desk.claim())
-    with closing(sqlite3.connect(operator.config.with_name("covend.db"))) as other:
-        other.execute("UPDATE effects SET task_id = NULL")
-        other.commit()
-    done = await operator.run("effects")
-    assert done.stdout.splitlines()[1].split()[1:3] == ["-", "comment"]
 
 
 async def test_a_terminal_says_when_a_task_goes_on(operator: Operator) -> None:

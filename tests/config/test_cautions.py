@@ -36,7 +36,6 @@ command = ["x"]
             "limits.concurrency_per_installation",
             "never holds",
         ),
-        ('[github]\nreconcile_every = "5m"', "github.reconcile_every", "not read"),
     ],
 )
 def test_what_is_unwise_or_not_in_force_is_a_warning_and_stops_nothing(
@@ -59,7 +58,14 @@ def test_what_is_unwise_or_not_in_force_is_a_warning_and_stops_nothing(
         ('on = ["issues.*"]\nwhen = { conclusion = "success" }', "when.conclusion", "never"),
         ('on = ["push"]\npublish = ["review"]', "publish[0]", "needs a pull request"),
         ('on = ["pull_request"]\npublish = ["check"]', "publish[0]", "commit status"),
-        ('on = ["pull_request"]\npublish = ["reaction"]', "publish[0]", "not in force"),
+        (
+            'on = ["push"]\ncheckout = "none"\npublish = ["pull_request"]',
+            "publish[0]",
+            "needs a checkout",
+        ),
+        ('on = ["push"]\npublish = ["comment"]', "publish[0]", "no event in `on` is about one"),
+        ('on = ["push"]\npublish = ["labels"]', "publish[0]", "no event in `on` is about one"),
+        ('on = ["push"]\npublish = ["reaction"]', "publish[0]", "no event in `on` is about one"),
         (
             'on = ["command.fix", "push", "!issues"]',
             "allow",
@@ -91,6 +97,8 @@ def test_a_rule_that_cannot_do_what_it_says_is_a_warning(
         'on = ["checks.passed"]\nwhen = { draft = false, fork = false }\npublish = ["review"]',
         'on = ["task.failed"]\nwhen = { conclusion = "failure" }\npublish = ["review"]',
         'on = ["push"]\nsupersede = false',
+        'on = ["issues.opened"]\npublish = ["labels", "reaction"]',
+        'on = ["issues.opened"]\npublish = ["pull_request"]',
         'on = ["pull_request.*", "!pull_request.closed"]',
     ],
 )

@@ -117,7 +117,7 @@ WRONG = [
         for name in ("covend", "task", "checks", "schedule", "command")
     ),
     (
-        '[[schedules]]\nname = "a"\ncron = "0 6 * *"\nrule = "review"',
+        '[[schedules]]\nname = "a"\ncron = "0 6 * *"\nrule = "review"\nrepository = "a/b"',
         "schedules[0].cron",
         "five cron fields",
     ),
@@ -231,6 +231,7 @@ def test_a_wrong_rule_is_told_with_what_was_probably_meant(
 
 def test_the_tick_of_a_schedule_must_be_of_one_that_is_there(tmp_path: Path) -> None:
     schedule = '[[schedules]]\nname = "weekly.audit"\ncron = "0 6 * * 1"\nrule = "review"\n'
+    schedule += 'repository = "acme/till"\n'
     on = 'on = ["pull_request.opened"'
     good = GOOD.replace(on, f'{on}, "schedule", "schedule.*", "schedule.weekly.audit"')
     assert look(tmp_path, good + schedule).errors == ()

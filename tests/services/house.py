@@ -169,7 +169,20 @@ class House(Rooms):
         **scene: Any,
     ) -> Claim:
         """Settle a task without an agent: its effects wait in the outbox."""
-        claim, now = await self.claimed(**scene), self.clock.now()
+        claim = await self.claimed(**scene)
+        await self.settle(claim, ending, target=target, files=files)
+        return claim
+
+    async def settle(
+        self,
+        claim: Claim,
+        ending: Ending | None = None,
+        *,
+        target: TaskState = TaskState.COMPLETED,
+        files: Sequence[ChangedFile] | None = None,
+    ) -> None:
+        """As `settled`, what is claimed."""
+        now = self.clock.now()
         policy, end = await self.tasks.policy_of(claim.task), ending or an_ending()
         drafts = plan_end(
             claim,
@@ -184,12 +197,11 @@ class House(Rooms):
         effects = tuple((EffectId(self.clock.new_id()), draft) for draft in drafts)
         settlement = Settlement(target=target, reason="settled", ending=end, effects=effects)
         await self.tasks.settle(claim, settlement, now)
-        return claim
 
     async def announce(self, claim: Claim) -> None:
         """Put the check that says it is in progress into the outbox."""
         policy = await self.tasks.policy_of(claim.task)
-        drafts = plan_start(claim, policy, app=True)
+        drafts = plan_start(claim, policy, app=True, key=self.publishing.key)
         effects = [(EffectId(self.clock.new_id()), draft) for draft in drafts]
         await self.tasks.announce(claim, effects, self.clock.now())
 

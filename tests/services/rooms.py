@@ -4,12 +4,13 @@ real store and the stand-in of GitHub; nothing here knows what a test is about.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import aiohttp
 
-from covend.core.model import Event, Trust
+from covend.core.model import EffectKind, Event, Trust
 from covend.core.rules.routing import Router, prepare
 from covend.core.rules.verdicts import Routing
 from covend.core.safeguards.shapes import Terms
@@ -19,16 +20,19 @@ from covend.demo.github import Hosted, StandInGitHub
 from covend.edges.agents.tree import Containment
 from covend.edges.github.auth import open_auth
 from covend.edges.github.client import GitHubClient
+from covend.edges.github.surfaces import SURFACES, Surface
 from covend.edges.workspace.keeping import Workspaces
 from covend.services.attempt import Attempts
 from covend.services.dispatcher import Dispatcher, Run
 from covend.services.executing import Executing
+from covend.services.fencing import Fencing
 from covend.services.following import Following
 from covend.services.giving_back import GivingBack
 from covend.services.intake import Intake
 from covend.services.known_secrets import Secrets
 from covend.services.leases import Leases
 from covend.services.looking_up import LookUps
+from covend.services.outdated import Outdated
 from covend.services.preparing import Preparing
 from covend.services.publisher import Publisher
 from covend.services.recovery import Recovery
@@ -71,6 +75,8 @@ class Rooms:
     """The daemon's own, of which agents are given a part."""
     terms: Terms = field(default_factory=lambda: Terms(concurrency=1_000))
     """What claims are bound by, and safeguards learn by."""
+    look_again_s: float = 0.0
+    surfaces: Mapping[EffectKind, Surface] = field(default_factory=lambda: SURFACES)
     is_open: bool = True
     """Whether deliveries are taken in."""
 
@@ -105,7 +111,12 @@ class Rooms:
             learn=self.secrets.learn,
         )
         return GitHubClient(
-            self.session, self.github.api_url, auth, self.clock.now, lambda *_: None
+            self.session,
+            self.github.api_url,
+            auth,
+            self.clock.now,
+            lambda *_: None,
+            write_gap_ms=0,
         )
 
     def publisher(self, effects: StoredEffects | None = None) -> Publisher:
@@ -116,6 +127,18 @@ class Rooms:
             wakeups=self.wakeups,
             metrics=self.metrics,
             secrets=self.secrets,
+            fencing=self.fencing(),
+            surfaces=self.surfaces,
+        )
+
+    def fencing(self) -> Fencing:
+        return Fencing(
+            tasks=self.tasks,
+            github=self.client,
+            clock=self.clock,
+            wakeups=self.wakeups,
+            metrics=self.metrics,
+            settlements=self.settlements,
         )
 
     def ripening(self, tasks: StoredTasks | None = None) -> Ripening:
@@ -161,6 +184,8 @@ class Rooms:
                 wakeups=self.wakeups,
                 metrics=self.metrics,
             ),
+            outdated=Outdated(self.effects),
+            look_again_s=self.look_again_s,
         )
 
     def dispatcher(

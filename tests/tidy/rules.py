@@ -67,7 +67,7 @@ PURE = {
         "textwrap",
     ),
     *("types", "typing", "unicodedata", "urllib.parse", "uuid", "zlib"),
-    *("jinja2", "orjson", "pydantic"),
+    *("cronsim", "jinja2", "orjson", "pydantic"),
 }
 CLOCK = {"now", "utcnow", "today"}
 CHANCE = {"uuid1", "uuid4"}

@@ -227,6 +227,7 @@ def effect(record: Effect) -> Shape:
         "target": record.target,
         "state": record.state,
         "tries": record.tries,
+        "not_before": moment(record.not_before_at) if record.done_at is None else None,
         "remote_id": record.remote_id,
         "remote_url": record.remote_url,
         "error": record.error,
