@@ -213,7 +213,8 @@ def status(stage: Stage, state: str) -> CommitStatus:
 def looks(stage: Stage) -> int:
     """Count how often covend has looked at all check runs of the head, and then at its statuses."""
     return sum(
-        each.path.endswith("/status") and each.status == 200 for each in stage.github.requests
+        each.path.endswith("/status") and each.status in (200, 304)
+        for each in stage.github.requests
     )
 
 
