@@ -14,6 +14,18 @@ from covend.demo.github.description import Description
 ROOT = Path(__file__).parent.parent
 
 
+ALONE = ("tests/edges", "tests/story", "tests/bench", "tests/doctor")
+"""Tests that look at the whole machine (its processes, its cgroups, its load): where there are two
+processes, one of them makes all of these.
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(ROOT).as_posix().startswith(ALONE):
+            item.add_marker(pytest.mark.xdist_group("alone"))
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
