@@ -17,7 +17,14 @@ from typing import Any, NoReturn, cast
 from covend.core.model import Moment
 from covend.edges.github.auth import Auth
 from covend.edges.github.client import GitHubClient, Reach
-from covend.edges.github.errors import NotFound, OutcomeUnknown, RateLimited, Unreachable
+from covend.edges.github.errors import (
+    MissingPermission,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+    Refused,
+    Unreachable,
+)
 from covend.edges.github.pacing import Pacing
 from covend.edges.github.wire import Answer
 
@@ -53,6 +60,17 @@ class Written:
     body: Mapping[str, Any]
     at: Moment
     remote: int
+    head: str | None
+    """The live head of the pull request it is on, as it was then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edited:
+    """The text that a comment has got."""
+
+    text: str
+    head: str | None
+    """As of what is written."""
 
 
 @dataclass(slots=True)
@@ -68,8 +86,15 @@ class Forge:
     """What the tests of others say of a head; None while they are at it."""
     written: list[Written] = field(default_factory=list)
     """Everything that was made, in order; what is changed later is not made again."""
-    edited: list[str] = field(default_factory=list)
-    """The text of every edit of a comment, in order."""
+    edited: list[Edited] = field(default_factory=list)
+    """Every edit of a comment, in order."""
+    put_away: list[int] = field(default_factory=list)
+    """Every review that was dismissed or folded away, in order."""
+    labelled: dict[Place, list[str]] = field(default_factory=dict)
+    out_of_reach: set[str] = field(default_factory=set)
+    """Repositories in which covend may do nothing."""
+    asked: set[str] = field(default_factory=set)
+    """Heads whose checks somebody has asked for again, and none of them has moved since."""
     shown: dict[int, dict[str, Any]] = field(default_factory=dict)
     """Every visible thing as it is now."""
     fates: deque[Fate] = field(default_factory=deque)
@@ -97,6 +122,16 @@ class Forge:
             "base": base,
         }
 
+    def get_issue(self, path: str) -> dict[str, Any]:
+        names = self.labelled.get(_place_in(path), [])
+        return {"labels": [{"name": name} for name in names]}
+
+    def get_review(self, path: str) -> dict[str, Any]:
+        return self._shown(int(path.rsplit("/", 1)[-1]))
+
+    def review_is_minimized(self, remote: int) -> dict[str, Any]:
+        return {"node": {"isMinimized": self._shown(remote).get("is_minimized", False)}}
+
     def get_permission(self, path: str) -> dict[str, Any]:
         role = self.roles.get(path.split("/")[-2], "none")
         return {"permission": {"maintain": "write"}.get(role, role), "role_name": role}
@@ -123,20 +158,66 @@ class Forge:
         if kind == "reaction" and (known := self._same_reaction(path, body)) is not None:
             return known
         remote = next(self._ids)
-        made = Written(kind=kind, path=path, body=dict(body), at=self.now(), remote=remote)
+        made = Written(
+            kind=kind,
+            path=path,
+            body=dict(body),
+            at=self.now(),
+            remote=remote,
+            head=self._head_at(path),
+        )
         self.written.append(made)
         shown = {"id": remote, "html_url": f"https://127.0.0.1/{kind}/{remote}"}
-        self.shown[remote] = shown | dict(body) | {"user": {"login": OWN_LOGIN}}
-        return self.shown[remote]
+        shown |= dict(body) | {"user": {"login": OWN_LOGIN}}
+        if kind == "review":
+            shown |= {"node_id": str(remote), "state": _REVIEW_STATES[body["event"]]}
+        self.shown[remote] = shown
+        self._note_check(shown)
+        return shown
 
     def change(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         remote = int(path.rsplit("/", 1)[-1])
-        if remote not in self.shown:
-            _refuse(path)
-        self.shown[remote] |= dict(body)
+        shown = self._shown(remote)
+        shown |= dict(body)
         if "/comments/" in path:
-            self.edited.append(body["body"])
+            place = next(each.path for each in self.written if each.remote == remote)
+            self.edited.append(Edited(text=body["body"], head=self._head_at(place)))
+        self._note_check(shown)
+        return shown
+
+    def dismiss(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Dismiss a review that asks for changes; refuse any other, and a second time."""
+        remote = int(path.split("/")[-2])
+        shown = self._shown(remote)
+        if shown["state"] != "CHANGES_REQUESTED" or body["event"] != "DISMISS":
+            raise Refused(f"{path}: it does not ask for changes", status=422)
+        shown["state"] = "DISMISSED"
+        self.put_away.append(remote)
+        return shown
+
+    def minimize_review(self, remote: int) -> dict[str, Any]:
+        shown = self._shown(remote)
+        shown["is_minimized"] = True
+        self.put_away.append(remote)
+        return {"minimizeComment": {"minimizedComment": {"isMinimized": True}}}
+
+    def label(self, path: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+        names = self.labelled.setdefault(_place_in(path), [])
+        names += [name for name in body["labels"] if name not in names]
+        return [{"name": name} for name in names]
+
+    def _shown(self, remote: int) -> dict[str, Any]:
+        if remote not in self.shown:
+            _refuse(str(remote))
         return self.shown[remote]
+
+    def _head_at(self, path: str) -> str | None:
+        return self.heads.get(_place_in(path)) if _PLACE.match(path) else None
+
+    def _note_check(self, shown: Mapping[str, Any]) -> None:
+        """Whoever has asked for a check sees that something becomes of it."""
+        if "external_id" in shown:
+            self.asked.discard(shown["head_sha"])
 
     def _same_reaction(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
         same = (each for each in self.made("reaction") if (each.path, each.body) == (path, body))
@@ -149,7 +230,13 @@ _MAKES = {
     "create_review": "review",
     "create_reaction": "reaction",
 }
-_CHANGES = frozenset({"update_check", "update_comment"})
+_REVIEW_STATES = {"COMMENT": "COMMENTED", "REQUEST_CHANGES": "CHANGES_REQUESTED"}
+_CHANGES: Mapping[str, Callable[[Forge, str, Any], Any]] = {
+    "update_check": Forge.change,
+    "update_comment": Forge.change,
+    "dismiss_review": Forge.dismiss,
+    "add_labels": Forge.label,
+}
 _LISTS = {
     "list_checks": "check",
     "list_comments": "comment",
@@ -176,7 +263,7 @@ class ForgeClient(GitHubClient):
 
     async def request(self, operation: str, method: str, path: str, **given: Any) -> Answer:
         fate, is_write = self._next_fate(), method != "GET"
-        self._fail_before(fate, operation, is_write=is_write)
+        self._fail_before(fate, operation, given.get("repository"), is_write=is_write)
         data = self._answer(operation, path, given.get("body"))
         if fate is Fate.ANSWER_LOST and is_write:
             raise OutcomeUnknown(f"{operation}: no answer came")
@@ -185,14 +272,34 @@ class ForgeClient(GitHubClient):
     async def pages(
         self, operation: str, path: str, reach: Reach, **given: Any
     ) -> AsyncIterator[dict[str, Any]]:
-        self._fail_before(self._next_fate(), operation, is_write=False)
+        self._fail_before(self._next_fate(), operation, reach.repository, is_write=False)
         for item in self._items(operation, path):
             yield item
+
+    async def graphql(
+        self,
+        operation: str,
+        document: str,
+        variables: Mapping[str, Any],
+        *,
+        reach: Reach,
+        harmless: bool = False,
+    ) -> Mapping[str, Any]:
+        fate = self._next_fate()
+        self._fail_before(fate, operation, reach.repository, is_write=not harmless)
+        answer: dict[str, Any] = getattr(self._forge, operation)(int(variables["id"]))
+        if fate is Fate.ANSWER_LOST and not harmless:
+            raise OutcomeUnknown(f"{operation}: no answer came")
+        return answer
 
     def _next_fate(self) -> Fate:
         return self._forge.fates.popleft() if self._forge.fates else Fate.FINE
 
-    def _fail_before(self, fate: Fate, operation: str, *, is_write: bool) -> None:
+    def _fail_before(
+        self, fate: Fate, operation: str, repository: str | None, *, is_write: bool
+    ) -> None:
+        if repository in self._forge.out_of_reach:
+            raise MissingPermission(f"{operation}: {repository} is out of reach", permission="")
         if fate is Fate.LIMITED:
             raise RateLimited(f"{operation}: too much", retry_at=self._now() + WAIT_MS)
         if fate is Fate.NEVER_CAME and is_write:
@@ -204,7 +311,7 @@ class ForgeClient(GitHubClient):
         if operation in _MAKES:
             return self._forge.make(_MAKES[operation], path, body)
         if operation in _CHANGES:
-            return self._forge.change(path, body)
+            return _CHANGES[operation](self._forge, path, body)
         asked: Callable[[str], Any] = getattr(self._forge, operation)
         return asked(path)
 
@@ -215,8 +322,11 @@ class ForgeClient(GitHubClient):
         return listed
 
 
+_PLACE = re.compile(r"/repos/([^/]+/[^/]+)/(?:pulls|issues)/(\d+)")
+
+
 def _place_in(path: str) -> Place:
-    found = re.match(r"/repos/([^/]+/[^/]+)/(?:pulls|issues)/(\d+)", path)
+    found = _PLACE.match(path)
     if found is None:
         _refuse(path)
     return found[1], int(found[2])

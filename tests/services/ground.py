@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from covend.core.bounds import Budgets, Circuit, CrashLoop, Loop, Rate, Retry, Safeguards
 from covend.core.ending import Ending, Result
 from covend.core.errors import InvalidResultError
-from covend.core.model import Conclusion, EffectKind, Usage
+from covend.core.model import Conclusion, EffectKind, Moment, Usage
 from covend.core.policy import policy_of
 from covend.core.presets.stream import Failure
 from covend.core.safeguards.shapes import Terms
@@ -44,16 +44,24 @@ Found = TypeVar("Found")
 
 PER_SUBJECT = defaultdict(lambda: inf, {"one": 2.5, "review": 4.0})
 """The budgets of an agent and of a rule, which nothing but an operator begins anew."""
-_RETRY = Retry(attempts=2, infrastructure=2, base_s=20.0, max_s=60.0, age_s=2 * HOUR_S)
+RETRY = Retry(attempts=2, infrastructure=1, base_s=20.0, max_s=60.0, age_s=2 * HOUR_S)
 ONE = Agent(
     name="one",
     command=("one",),
     fallback=("two",),
-    retry=_RETRY,
+    retry=RETRY,
     budgets=Budgets(usd_per_subject=PER_SUBJECT["one"]),
 )
-TWO = Agent(name="two", command=("two",), retry=_RETRY)
+TWO = Agent(name="two", command=("two",), retry=RETRY)
 ON_PULLS = tuple(f"pull_request.{action}" for action in ("opened", "synchronize", "reopened"))
+
+
+PUBLISHED: Mapping[str, tuple[EffectKind, ...]] = {
+    "review": (EffectKind.CHECK, EffectKind.COMMENT, EffectKind.REVIEW, EffectKind.LABELS),
+    "fix": (EffectKind.COMMENT,),
+    "gate": (EffectKind.CHECK,),
+    "after": (),
+}
 
 
 def policies(debounce_s: float) -> list[Policy]:
@@ -62,7 +70,7 @@ def policies(debounce_s: float) -> list[Policy]:
         on=(*ON_PULLS, "command.review"),
         agent=ONE.name,
         prompt="",
-        publish=(EffectKind.CHECK, EffectKind.COMMENT, EffectKind.REVIEW),
+        publish=PUBLISHED["review"],
         debounce_s=debounce_s,
         budgets=Budgets(usd_per_subject=PER_SUBJECT["review"]),
     )
@@ -73,7 +81,7 @@ def policies(debounce_s: float) -> list[Policy]:
         agent=TWO.name,
         prompt="",
         checkout=Checkout.NONE,
-        publish=(EffectKind.COMMENT,),
+        publish=PUBLISHED["fix"],
         priority=1,
     )
     gate = Rule(
@@ -81,9 +89,10 @@ def policies(debounce_s: float) -> list[Policy]:
         on=("checks.passed",),
         agent=ONE.name,
         prompt="",
-        publish=(EffectKind.CHECK,),
+        publish=PUBLISHED["gate"],
     )
-    after = Rule(name="after", on=("task.completed",), agent=TWO.name, prompt="")
+    ends = ("task.completed", "task.failed")
+    after = Rule(name="after", on=ends, agent=TWO.name, prompt="")
     return [
         policy_of(review, ONE, [TWO]),
         policy_of(fix, TWO),
@@ -111,6 +120,7 @@ GUARDS: Mapping[str, Safeguards] = {
     "loose": _LOOSE,
     "rates": replace(_LOOSE, rate=_STRICT.rate),
     "loops": replace(_LOOSE, loop=_STRICT.loop, crash_loop=_STRICT.crash_loop),
+    "hasty": replace(_STRICT, rate=(), loop=Loop(no_progress=2, identical_failures=1000)),
     "circuits": replace(_LOOSE, circuit=_STRICT.circuit),
     "strict": _STRICT,
 }
@@ -125,8 +135,18 @@ LIMITS: Sequence[Terms] = (
 # --- what agents come to --------------------------------------------------------------------------
 
 
-def _succeeded(conclusion: Conclusion, usage: Usage, code: str | None = None) -> Ending:
-    result = Result(conclusion=conclusion, summary="I have looked.", usage=usage)
+def _succeeded(
+    conclusion: Conclusion, usage: Usage, now: Moment, code: str | None = None
+) -> Ending:
+    """Succeed with a verdict; at every other second with a review that demands changes."""
+    demands = "REQUEST_CHANGES" if now // 1000 % 2 else None
+    result = Result(
+        conclusion=conclusion,
+        summary="I have looked.",
+        usage=usage,
+        review_event=demands,
+        labels=(conclusion.value,),
+    )
     return Ending(outcome=Outcome.SUCCEEDED, result=result, error_code=code)
 
 
@@ -141,9 +161,9 @@ def _failed(code: str, usage: Usage, **more: Any) -> Ending:
 
 
 ENDS: Mapping[str, Callable[[Usage, int], End]] = {
-    "success": lambda usage, _: _succeeded(Conclusion.SUCCESS, usage),
-    "verdict": lambda usage, _: _succeeded(Conclusion.FAILURE, usage),
-    "over its budget": lambda usage, _: _succeeded(Conclusion.NEUTRAL, usage, "budget"),
+    "success": lambda usage, now: _succeeded(Conclusion.SUCCESS, usage, now),
+    "verdict": lambda usage, now: _succeeded(Conclusion.FAILURE, usage, now),
+    "over its budget": lambda usage, now: _succeeded(Conclusion.NEUTRAL, usage, now, "budget"),
     "exit 1": lambda usage, _: _failed("exit_code", usage, exit_code=1),
     "exit 75": lambda usage, _: _failed("try_again", usage, exit_code=75, retryable=True),
     "too late": lambda usage, _: _failed("timed_out", usage, outcome=Outcome.TIMED_OUT),
@@ -174,6 +194,12 @@ VERBS = [
 ]
 SCOPES = ["all", "rule:review", "agent:one", "repository:acme/till", "drain"]
 LEFT = "SELECT 1 FROM effects WHERE state = 'sending'"
+FAILED = "SELECT id FROM effects WHERE state = 'failed'"
+UNSHOWN = f"""{FAILED} AND NOT EXISTS (
+    SELECT 1 FROM effects AS o
+    WHERE effects.kind = 'check' AND o.slot = effects.slot AND o.state = 'done'
+)"""
+"""All but the ends of visible checks: covend shows those by itself."""
 MEANT = {
     "cancel": ("received", "queued", "running"),
     "retry": ("failed", "cancelled"),
@@ -182,15 +208,33 @@ MEANT = {
 MOSTLY = st.sampled_from([True, True, True, False])
 DEBOUNCES_S = st.sampled_from([0.0, 0.0, 5.0])
 MEANWHILE = st.sampled_from(
-    ["nothing", "pushed", "opened again", "closed", "nothing", "cancelled", "lost"]
+    [
+        "nothing",
+        "pushed",
+        "pushed unheard",
+        "pushed unheard",
+        "opened again",
+        "closed",
+        "cancelled",
+        "lost",
+        "asked",
+    ]
 )
 THEN = st.sampled_from(["nothing", "claim", "claim", "serve", "publish", "end"])
+PAUSES_S = st.sampled_from([0, 21, 61])
+"""Between two ends: what has failed comes again meanwhile, or not."""
 LITTLE_S = st.sampled_from([6, 0, 61])
 GAPS_S = st.sampled_from([1, 30, 0])
-COSTS = st.sampled_from([None, 0.5, 2.0])
+COSTS = st.sampled_from([None, 0.5, 2.0, 2.0])
+LOSSES = st.sampled_from(["nothing", "suspended", "nothing", "removed", "nothing", "deleted"])
 JUMPS_S = st.sampled_from([0.0, HOUR_S, -HOUR_S])
 FATES = st.sampled_from(Fate)
 HOWS = st.sampled_from(list(ENDS))
+_ALIKE = st.sampled_from(["exit 1", "exit 75", "overloaded", "verdict", "success", "throttled"])
+RUNS = st.builds(lambda how, count: [how] * count, _ALIKE, st.integers(2, 5))
+"""The same end several times, one after the other: so do safeguards trip."""
+TRIPPED = (["verdict"] * 5, ["overloaded"] * 2 + ["success"] * 5)
+"""Ends on one pull request that block it, or open a circuit and close it again."""
 
 # --- where it happens -----------------------------------------------------------------------------
 

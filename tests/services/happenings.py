@@ -23,6 +23,8 @@ from tests.services.hand_clock import NOON
 from tests.services.rooms import WEBHOOK_SECRET
 
 STRANGER = Account(login="passing-by", id=77)
+RERUNNER = Account(login="once-more", id=78)
+"""Who asks for checks again, and nothing else."""
 KEEPER = payloads.MAINTAINER
 PLACES: tuple[Place, ...] = tuple(
     (repository, number) for repository in ("acme/till", "acme/shop") for number in (7, 8)
@@ -32,6 +34,17 @@ ASKERS: Mapping[Place, Account] = {
 }
 """Who opens a pull request and pushes to it; a stranger's work waits for an approval."""
 _INSTALLATIONS = {"acme/till": 1, "acme/shop": 2}
+_LOSSES = {
+    "suspended": "installation.suspend",
+    "removed": "installation_repositories.removed",
+    "deleted": "installation.deleted",
+}
+_GIVEN_BACK = {
+    "suspended": "installation.unsuspend",
+    "removed": "installation_repositories.added",
+}
+LOST = tuple(_LOSSES.values())
+GIVEN = tuple(_GIVEN_BACK.values())
 _ROLES = {KEEPER.login: "maintain", payloads.AUTHOR.login: "write"}
 
 
@@ -66,6 +79,10 @@ class World:
         self.forge = Forge(now=lambda: self.at, roles=dict(_ROLES))
         self._serials: Iterator[int] = itertools.count(1)
         self._changed_at: dict[Place, Moment] = {}
+        self._place_of: dict[str, Place] = {}
+        """By every head that there ever was."""
+        self.lost: dict[str, str] = {}
+        """Repositories that are out of covend's reach, and how."""
 
     def new_id(self) -> str:
         """Make an id of a delivery; the same ones in every run."""
@@ -73,10 +90,13 @@ class World:
 
     # --- what happens -----------------------------------------------------------------------------
 
-    def push(self, place: Place) -> Told:
-        """Open it, open it again, or give it a new head."""
+    def push(self, place: Place) -> Told | None:
+        """Open it, open it again, or give it a new head. Here and below: nobody is told of what
+        happens where covend is not installed.
+        """
         before, head = self.forge.heads.get(place), fresh_sha("head", next(self._serials))
         self.forge.heads[place] = head
+        self._place_of[head] = place
         self._changed_at[place] = self.at
         if before is None:
             return self._tell("pull_request.opened", place)
@@ -114,6 +134,51 @@ class World:
         self.forge.checked[head] = said
         return self._tell("check_run.completed", place)
 
+    def rerequest(self, pick: int, *, is_of_all: bool) -> Told | None:
+        """Ask for a check again, or for all of its head; None where none has ended."""
+        ended = [
+            each
+            for each in map(self.forge.shown.__getitem__, self._checks())
+            if each["status"] == "completed"
+        ]
+        if not ended:
+            return None
+        check = ended[-1 - pick % len(ended)]
+        name, head = "check_suite" if is_of_all else "check_run", check["head_sha"]
+        serial = next(self._serials)
+        asked = {"id": serial, "head_sha": head, "pull_requests": []}
+        if not is_of_all:
+            asked["external_id"] = check["external_id"]
+        place = self._place_of[head]
+        told = self._tell_of(
+            f"{name}.rerequested",
+            place,
+            {name: asked, "sender": {"login": RERUNNER.login, "id": RERUNNER.id, "type": "User"}},
+            head=head,
+        )
+        if told is not None:
+            self.forge.asked.add(head)
+        return told
+
+    def _checks(self) -> list[int]:
+        return [each.remote for each in self.forge.made("check")]
+
+    def lose(self, repository: str, how: str) -> Told:
+        """Take a repository out of covend's reach, in one of several ways."""
+        told = self._tell_of_installation(_LOSSES[how], repository)
+        self.lost[repository] = how
+        self.forge.out_of_reach.add(repository)
+        return told
+
+    def give_back(self, repository: str) -> Told | None:
+        """Undo it; None where nothing is lost, or for good."""
+        how = self.lost.get(repository)
+        if how not in _GIVEN_BACK:
+            return None
+        del self.lost[repository]
+        self.forge.out_of_reach.discard(repository)
+        return self._tell_of_installation(_GIVEN_BACK[how], repository)
+
     # --- how it is told ---------------------------------------------------------------------------
 
     def _tell(
@@ -125,17 +190,51 @@ class World:
         text: str = "",
         association: str | None = None,
         before: str | None = None,
-    ) -> Told:
+    ) -> Told | None:
         scene = self._scene(place, sender or ASKERS[place], text)
         payload = payloads.SAMPLES[name](scene)
         _adapt(payload, association=association, before=before)
+        return self._keep(name, place, payload, self.forge.heads[place], self._changed_at[place])
+
+    def _tell_of(
+        self, name: str, place: Place, payload: dict[str, Any], *, head: str
+    ) -> Told | None:
+        """Tell of something beside a subject."""
+        repository, _ = place
+        hosted = self._scene(place, KEEPER, "").repository
+        payload |= {
+            "action": name.rpartition(".")[2],
+            "repository": {"id": hosted.id, "full_name": repository},
+            "installation": {"id": _INSTALLATIONS[repository]},
+        }
+        return self._keep(name, place, payload, head, self.at)
+
+    def _tell_of_installation(self, name: str, repository: str) -> Told:
+        _event, _, action = name.partition(".")
+        place = next(each for each in PLACES if each[0] == repository)
+        stub = {"id": self._scene(place, KEEPER, "").repository.id, "full_name": repository}
+        installation = {
+            "id": _INSTALLATIONS[repository],
+            "account": {"login": "acme"},
+            "updated_at": datetime.fromtimestamp(self.at / 1000, UTC).isoformat(),
+        }
+        payload = {"action": action, "installation": installation, f"repositories_{action}": [stub]}
+        told = self._keep(name, (repository, 0), payload, "", self.at)
+        assert told is not None
+        return told
+
+    def _keep(
+        self, name: str, place: Place, payload: dict[str, Any], head: str, at: Moment
+    ) -> Told | None:
+        if place[0] in self.lost:
+            return None
         told = Told(
             name=name,
             place=place,
-            head=self.forge.heads[place],
+            head=head,
             body=payloads.encode(payload),
             delivery=self.new_id(),
-            at=self._changed_at[place] // 1000 * 1000,
+            at=at // 1000 * 1000,
         )
         self.told.append(told)
         return told

@@ -22,26 +22,35 @@ from covend.core.model import ClaimToken
 from covend.core.rules.routing import Router, prepare
 from covend.core.secret import Secret
 from covend.core.settings import Checkout, Policy
+from covend.core.units import DAY
 from covend.edges.agents.leftovers import Leftover
 from covend.edges.github.client import GitHubClient
 from covend.edges.workspace.spec import Spec
 from covend.services.attempt import Attempts
 from covend.services.closing import Closing
 from covend.services.commanding import Commanding
+from covend.services.concluding import Concluding
 from covend.services.dispatcher import Running
 from covend.services.executing import Executing
+from covend.services.installing import Installing
 from covend.services.intake import Intake
 from covend.services.operations import Operations
+from covend.services.outdated import Outdated
 from covend.services.preparing import Preparing
+from covend.services.rerunning import Rerunning
+from covend.services.resending import Resending
 from covend.services.side_by_side import SideBySide
 from covend.services.stopping import Stop
 from covend.services.surroundings import Surroundings
 from covend.services.underway import UnderWay
 from covend.services.wakeups import Wakeup
 from covend.store.commands import StoredCommands
+from covend.store.concluding import StoredLeftOpen
 from covend.store.connection import FromThread
 from covend.store.guards import StoredGuards
+from covend.store.installing import StoredInstallations
 from covend.store.protocol import Accepted, Taken
+from covend.store.rerunning import StoredReruns
 from covend.store.tasks import StoredTasks
 from covend.store.upkeep import StoredUpkeep
 from tests.services.forge import ForgeClient
@@ -51,6 +60,7 @@ from tests.services.rooms import LEASE_S, WEBHOOK_SECRET, Rooms
 
 AT_ONCE = 8
 CHAIN_DEPTH = 1
+TERM_S = 30 * DAY
 ROUNDS_MAX = 50
 WITHIN_S = 20.0
 """Far longer than any step takes."""
@@ -134,6 +144,7 @@ class Life(Rooms):
             stop_attempt=self.stop,
             on_drain=lambda _: None,
         )
+        self.resending = Resending(effects=self.effects, clock=self.clock, wakeups=self.wakeups)
 
     # --- its rooms --------------------------------------------------------------------------------
 
@@ -181,6 +192,38 @@ class Life(Rooms):
             verbs=lambda: ("review", "fix"),
         )
 
+    def installing(self) -> Installing:
+        return Installing(
+            installations=StoredInstallations(self.connection),
+            tasks=self.tasks,
+            clock=self.clock,
+            wakeups=self.wakeups,
+            logs=self.folder / "logs",
+            workspaces=self.workspaces,
+            term_s=TERM_S,
+            stop_attempt=self.stop,
+        )
+
+    def rerunning(self) -> Rerunning:
+        return Rerunning(
+            reruns=StoredReruns(self.connection),
+            tasks=self.tasks,
+            operations=self.operations,
+            replaying=self.replaying(),
+            settlements=self.settlements,
+            clock=self.clock,
+            wakeups=self.wakeups,
+        )
+
+    def concluding(self) -> Concluding:
+        return Concluding(
+            left_open=StoredLeftOpen(self.connection),
+            tasks=self.tasks,
+            settlements=self.settlements,
+            clock=self.clock,
+            wakeups=self.wakeups,
+        )
+
     def _new_attempts(self) -> Attempts:
         surroundings = Surroundings(
             state_dir=self.folder, api_url="", environ={}, secrets=self.secrets
@@ -200,6 +243,8 @@ class Life(Rooms):
                 clock=self.clock,
             ),
             executing=_Told(self.seats),
+            outdated=Outdated(self.effects),
+            look_again_s=0.0,
         )
 
     def stop(self, task: Any, reason: StopReason) -> bool:
@@ -224,6 +269,15 @@ class Life(Rooms):
 
     async def attend(self) -> None:
         await self._side_by_side(self.commanding().attend_due)
+
+    async def end_gone(self) -> None:
+        await self.installing().end_gone()
+
+    async def rerun(self) -> None:
+        await self.rerunning().attend_due()
+
+    async def conclude(self) -> None:
+        await self.concluding().conclude_all()
 
     async def publish(self) -> None:
         """Send what is due, until nothing is."""

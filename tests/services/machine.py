@@ -7,17 +7,14 @@ It promises nothing by itself: what has to hold is asked of it in `test_promises
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from math import inf
-from typing import Any, cast
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     precondition,
     rule,
@@ -41,121 +38,68 @@ from tests.services.ground import (
     HOST,
     HOUR_S,
     HOWS,
-    LEFT,
     LIMITS,
     LITTLE_S,
+    LOSSES,
     MEANWHILE,
     MOSTLY,
-    PER_SUBJECT,
+    PAUSES_S,
+    RUNS,
     THEN,
+    TRIPPED,
     VERBS,
-    Found,
-    Ground,
-    policies,
 )
-from tests.services.hand_clock import HandClock
-from tests.services.happenings import KEEPER, PLACES, STRANGER, Told, World
-from tests.services.lives import End, Life, Seat, moved, newest_moment
-from tests.services.mortal import Mortal
-from tests.services.promises import Budget, Now, Watch, may_run, nothing_was_left
+from tests.services.happenings import KEEPER, PLACES, STRANGER, Told
+from tests.services.lives import End, Life, Seat
+from tests.services.oracles_of_answers import the_answer_is_right
+from tests.services.oracles_of_asks import ASKS, asks_are_heard
+from tests.services.oracles_of_claims import (
+    budgets_of,
+    comes_first,
+    may_run,
+    nothing_unwanted_runs,
+    nothing_was_left,
+)
+from tests.services.oracles_of_guards import may_begin
+from tests.services.oracles_of_places import nothing_goes_on_there
+from tests.services.oracles_of_work import nothing_too_old_waits
 from tests.services.rooms import LEASE_S
+from tests.services.stage import Stage
 
 
-class Machine(RuleBasedStateMachine):
-    """One store, its lives, and the world around it."""
-
-    def __init__(self, ground: Ground) -> None:
-        super().__init__()
-        self.ground = ground
-        self.world = World()
-        self.path = ground.new_store()
-        self.watch = Watch(path=self.path, forge=self.world.forge, told=self.world.told)
-        self.tokens: list[Any] = []
-        self.jump_s = 0.0
-        self.is_forgiven = False
-        """Whether somebody has reset a budget: then less is known of what was spent."""
-        self.life: Life
-        self.lives = itertools.count(1)
-        self.terms = LIMITS[0]
-        self.debounce_s = 0.0
+class Machine(Stage):
+    """What happens to it."""
 
     @initialize(
         limits=st.sampled_from(LIMITS),
         guards=st.sampled_from(sorted(GUARDS)),
         debounce_s=DEBOUNCES_S,
         opened=st.permutations(PLACES),
+        hows=st.sampled_from([[], *TRIPPED]) | RUNS,
     )
-    def begin(self, limits: Terms, guards: str, debounce_s: float, opened: list[Place]) -> None:
+    def begin(
+        self,
+        limits: Terms,
+        guards: str,
+        debounce_s: float,
+        opened: list[Place],
+        hows: list[str],
+    ) -> None:
+        """Start; on the first pull request it may go the same way again and again: so safeguards
+        trip before there are others.
+        """
         self.terms = replace(limits, safeguards=GUARDS[guards], host=HOST)
         self.debounce_s = debounce_s
         self.run(self.rise())
+        for how in hows:
+            if not self.now().open_tasks():
+                self.hear(self.world.push(opened[0]))
+            self.turn(61)
+            self.step(Life.ripen)
+            if (seat := self.take()) is not None:
+                self.finish(seat, ENDS[how], None)
         for place in opened:
             self.hear(self.world.push(place))
-
-    # --- lives ------------------------------------------------------------------------------------
-
-    def run(self, step: Awaitable[Found]) -> Found:
-        async def take() -> Found:
-            return await step
-
-        return self.ground.runner.run(take())
-
-    def step(self, act: Callable[[Life], Awaitable[Found]]) -> Found | None:
-        """Move covend; where it dies of that, it is started again. None where it has died."""
-        done = self.run(moved(self.life, act(self.life)))
-        if not self.is_dead:
-            self.run(moved(self.life, self.life.let_out()))
-        if self.is_dead:
-            self.run(self.fall())
-            self.run(self.rise())
-            return None
-        return done
-
-    @property
-    def is_dead(self) -> bool:
-        return self.life.mortal.dead.is_set()
-
-    async def rise(self) -> None:
-        """Start, as the daemon does: the clock never behind what is stored, recovery first."""
-        connection = Mortal(self.path, self.ground.queries)
-        known = await newest_moment(connection, self.path)
-        wall = self.world.at + round(1000 * self.jump_s)
-        folder = self.path.parent / str(next(self.lives))
-        folder.mkdir()
-        self.life = Life(
-            folder=folder,
-            github=self.ground.github,
-            till=cast("Any", None),
-            clock=HandClock(max(wall, known + 1)),
-            session=cast("Any", None),
-            connection=cast("Any", connection),
-            containment=cast("Any", None),
-            metrics=self.ground.metrics,
-            terms=self.terms,
-            tokens=self.tokens,
-            world=self.world,
-        )
-        await self.life.adopt(policies(self.debounce_s))
-        await self.life.recovery().run()
-        left = (*self.now().running(), *self.watch.ask(LEFT))
-        assert not left, "what a former life was at is nobody's"
-
-    async def fall(self) -> None:
-        await self.life.kill()
-        self.life.mortal.close()
-
-    # --- what is there ----------------------------------------------------------------------------
-
-    def now(self) -> Now:
-        return self.watch.now(self.life.clock.now())
-
-    def seats(self) -> list[Seat]:
-        """What is at work in this life, in sight or not."""
-        return [seat for seat in self.life.seats.values() if not seat.is_over]
-
-    def turn(self, seconds: float) -> None:
-        self.world.at += round(1000 * seconds)
-        self.life.clock.turn(s=seconds)
 
     # --- the world --------------------------------------------------------------------------------
 
@@ -188,6 +132,29 @@ class Machine(RuleBasedStateMachine):
         self.hear(self.happened(place, what, who), is_told=told[0], hears=told[1])
         self.go_on(then)
 
+    @precondition(lambda self: self.world.forge.made("check"))
+    @rule(pick=st.integers(0, 3), is_of_all=st.booleans(), told=st.tuples(MOSTLY, MOSTLY))
+    def ask_for_a_check(self, pick: int, is_of_all: bool, told: tuple[bool, bool]) -> None:
+        """Ask for it to be made again."""
+        self.turn(1)
+        self.hear(self.world.rerequest(pick, is_of_all=is_of_all), is_told=told[0], hears=told[1])
+
+    @rule(place=st.sampled_from(PLACES), how=LOSSES, told=st.tuples(MOSTLY, MOSTLY), then=THEN)
+    def lose_or_give_back(self, place: Place, how: str, told: tuple[bool, bool], then: str) -> None:
+        """Take a repository out of covend's reach; where one is, give that back first. One alone
+        is ever lost for good.
+        """
+        self.turn(1)
+        away = [each for each, why in self.world.lost.items() if why != "deleted"]
+        news = None
+        if away:
+            news = self.world.give_back(away[0])
+        elif how != "nothing" and place[0] not in self.world.lost:
+            is_spared = how == "deleted" and place != PLACES[-1]
+            news = self.world.lose(place[0], "suspended" if is_spared else how)
+        self.hear(news, is_told=told[0], hears=told[1])
+        self.go_on(then)
+
     def happened(self, place: Place, what: str, who: Account) -> Told | None:
         match what:
             case "close":
@@ -217,21 +184,7 @@ class Machine(RuleBasedStateMachine):
 
         answers = self.step(at_once)
         for each, answer in zip(told, answers or (), strict=False):
-            self.check_answer(each, answer, is_alone=len(told) == 1)
-
-    def check_answer(self, told: Told, answer: Accepted, *, is_alone: bool) -> None:
-        """A repetition gets the first answer; work that is asked for is there, and will be done."""
-        if told.accepted is not None:
-            assert answer.duplicate
-            assert set(answer.tasks) == set(told.accepted.tasks)
-            return
-        told.accepted = answer
-        if is_alone:
-            self.watch.does_the_work(answer.tasks, self.life.clock.now())
-        if answer.reason == "stale":
-            others = [each for each in self.world.told if each.place == told.place]
-            assert any(each.at >= told.at for each in others if each is not told)
-        assert (answer.state == "routed") == bool(answer.tasks)
+            the_answer_is_right(each, answer, self.watch, self.life.clock.now(), len(told) == 1)
 
     # --- covend's loops ---------------------------------------------------------------------------
 
@@ -245,8 +198,24 @@ class Machine(RuleBasedStateMachine):
                 self.step(Life.publish)
 
     def look(self) -> None:
-        for act in (Life.ripen, Life.attend, lambda life: life.closing().end_overdue()):
-            self.step(act)
+        self.step(Life.ripen)
+        self.step(Life.attend)
+        if self.took(Life.end_gone):
+            nothing_goes_on_there(self.now(), self.watch)
+        before, asks = (
+            self.now(),
+            [each for each in self.watch.ask(ASKS) if each["state"] == "received"],
+        )
+        if self.took(Life.rerun):
+            asks_are_heard(before, self.now(), asks, self.watch)
+        if self.step(lambda life: life.closing().end_overdue()) is not None:
+            nothing_too_old_waits(self.now())
+
+    def took(self, act: Callable[[Life], Awaitable[Any]]) -> bool:
+        """Move covend; say whether it has lived through that."""
+        life = self.life
+        self.step(act)
+        return self.life is life
 
     @rule(gap_s=LITTLE_S, count=st.integers(1, 4), fates=st.lists(FATES, max_size=2))
     def claim(self, gap_s: int, count: int, fates: list[Fate]) -> None:
@@ -257,14 +226,20 @@ class Machine(RuleBasedStateMachine):
             for _ in range(count):
                 self.take()
 
-    @rule(gap_s=LITTLE_S, hows=st.lists(HOWS, min_size=1, max_size=3), usd=COSTS)
-    def claim_and_end(self, gap_s: int, hows: list[str], usd: float | None) -> None:
+    @rule(
+        gap_s=LITTLE_S,
+        hows=RUNS | st.lists(HOWS, min_size=1, max_size=3),
+        usd=COSTS,
+        pause_s=PAUSES_S,
+    )
+    def claim_and_end(self, gap_s: int, hows: list[str], usd: float | None, pause_s: int) -> None:
         """The usual way, so that there is time for what is not usual."""
         self.turn(gap_s)
         self.step(Life.ripen)
         for how in hows:
             if (seat := self.take()) is not None:
                 self.finish(seat, ENDS[how], usd)
+            self.turn(pause_s)
 
     @contextmanager
     def fated(self, fates: Sequence[Fate]) -> Iterator[None]:
@@ -284,18 +259,11 @@ class Machine(RuleBasedStateMachine):
             return None
         assert seat.running.claim.task.id not in {task["id"] for task in before.running()}
         claimed = seat.running.claim.task
-        may_run(before, after, claimed.id, terms, self.budgets(claimed))
+        budgets = [] if self.is_forgiven else budgets_of(after.tasks[claimed.id], terms)
+        may_run(before, after, claimed.id, terms, budgets)
+        may_begin(before, after, claimed.id, terms.safeguards, self.known)
+        comes_first(before, after, claimed.id, terms)
         return seat
-
-    def budgets(self, task: Task) -> list[Budget]:
-        """List what bounds a claim, unless somebody has let budgets begin anew."""
-        bounds = (
-            Budget(per=("day",), usd=self.terms.usd_per_day or inf),
-            Budget(per=("repository", "day"), usd=self.terms.usd_per_repository_per_day or inf),
-            Budget(per=("rule", "subject"), usd=PER_SUBJECT[task.rule]),
-            Budget(per=("agent", "subject"), usd=PER_SUBJECT[task.agent]),
-        )
-        return [] if self.is_forgiven else [each for each in bounds if each.usd != inf]
 
     @precondition(lambda self: self.seats())
     @rule(
@@ -304,17 +272,35 @@ class Machine(RuleBasedStateMachine):
         usd=COSTS,
         meanwhile=MEANWHILE,
         fates=st.lists(FATES, max_size=2),
+        sends=st.just([]) | st.lists(FATES, max_size=4),
     )
     def end(
-        self, pick: int, how: str, usd: float | None, meanwhile: str, fates: list[Fate]
+        self,
+        pick: int,
+        how: str,
+        usd: float | None,
+        meanwhile: str,
+        fates: list[Fate],
+        sends: list[Fate],
     ) -> None:
-        """Let an attempt end that has not heard yet of what has happened meanwhile."""
+        """Let an attempt end that has not heard yet of what has happened meanwhile; or let that
+        happen when some of its end is published, and some is not.
+        """
         seats = self.seats()
         seat = seats[pick % len(seats)]
-        self.befall(seat.running.claim.task, meanwhile)
+        if meanwhile == "pushed unheard":
+            self.finish(seat, GOES_WELL, usd)
+            self.befall(seat.running.claim.task, meanwhile)
+            self.step(Life.publish)
+        elif not sends:
+            self.befall(seat.running.claim.task, meanwhile)
         if not seat.is_over:
             with self.fated(fates):
                 self.finish(seat, ENDS[how], usd)
+        if sends:
+            with self.fated(sends):
+                self.step(Life.publish)
+            self.befall(seat.running.claim.task, meanwhile)
 
     def befall(self, task: Task, what: str) -> None:
         assert task.repository is not None
@@ -323,6 +309,10 @@ class Machine(RuleBasedStateMachine):
         match what:
             case "pushed":
                 self.hear(self.world.push(place), hears=False)
+            case "pushed unheard":
+                self.world.push(place)
+            case "asked":
+                self.hear(self.world.rerequest(0, is_of_all=False), hears=False)
             case "closed":
                 self.hear(self.world.close(place), hears=False)
             case "opened again":
@@ -339,6 +329,7 @@ class Machine(RuleBasedStateMachine):
                 self.turn(LEASE_S)
                 self.life.floor.running.clear()
                 self.step(Life.sweep)
+        self.hold()
 
     def finish(self, seat: Seat, how: Callable[[Usage, int], End], usd: float | None) -> None:
         end = how(Usage(cost_usd=usd), self.life.clock.now())
@@ -352,7 +343,11 @@ class Machine(RuleBasedStateMachine):
         if pick is not None and (seats := self.seats()):
             self.life.lose(seats[pick % len(seats)])
         else:
+            life = self.life
             self.step(Life.beat)
+            if life is self.life:
+                running = {each.claim.task.id for each in life.floor.running.values()}
+                nothing_unwanted_runs(self.now(), running)
             self.step(Life.sweep)
 
     @rule(

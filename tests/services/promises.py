@@ -5,18 +5,15 @@ It knows nothing of how covend does it, and remembers only what an earlier look 
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from covend.core.bounds import Rate
 from covend.core.model import Moment
 from covend.core.safeguards.shapes import FOREVER, Terms
 from covend.core.states import TASK_MOVES, TaskState
@@ -27,6 +24,10 @@ Row = sqlite3.Row
 Version = tuple[str, int]
 """A task and its generation."""
 
+MADE = ("check", "comment", "review", "reaction")
+"""Kinds of effects that each make one visible thing, or change it."""
+ANNOTATED = "covend/gate"
+"""The one check here that has findings on it: each version of a task has one of its own."""
 HOLDS_KEY = ("received", "queued", "running", "completed")
 OPEN = ("received", "queued", "running")
 DAY_MS = 86_400_000
@@ -34,13 +35,17 @@ WITHOUT_CHECKOUT = "fix"
 """The one rule whose tasks ask nothing of the forge before their agent starts."""
 LONGEST_WAIT_MS = 3_600_000 + 60_000
 """Nothing that time alone lets go waits longer here."""
-_MARKER = re.compile(r"<!-- covend:v1 slot=(\S+) task=(\S+) sig=")
+MARKER = re.compile(r"<!-- covend:v1 slot=(\S+) task=(\S+) sig=")
 _CAUSES: Mapping[str, tuple[str, ...]] = {
     "paused": ("pause", "drain"),
     "blocked": ("loop",),
     "budget": ("budget",),
+    "circuit_open": ("circuit",),
+    "suppressed": ("crash_loop",),
 }
-"""Why something may wait for ever, and which safeguards then have to say so."""
+"""Why something may wait, and which safeguards then have to say so."""
+_SHUT_BY = ("circuit_open", "suppressed")
+"""Reasons that are over with their safeguard, whatever moment they have told."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,7 +111,7 @@ class Watch:
         _tasks_move_as_they_may(now)
         _attempts_belong_to_claims(now, tokens)
         _limits_hold(now, terms)
-        _only_newer_heads_supersede(now)
+        _only_newer_heads_supersede(now, self.forge)
         _nothing_waits_without_a_reason(now)
         self._what_shall_end_does_not_go_on(now)
         self._nothing_is_seen_twice(now)
@@ -126,7 +131,7 @@ class Watch:
             assert row["state"] in ("routed", "ignored")
             assert row["reason"]
             assert (row["state"] == "routed") == (links[delivery] > 0)
-        bodies = self.ask("SELECT count(*) AS n FROM deliveries WHERE source = 'github'")
+        bodies = self.ask("SELECT count(*) AS n FROM deliveries WHERE via = 'webhook'")
         assert bodies[0]["n"] <= len(self.told), "one body was kept twice"
 
     # --- what shall not go on ---------------------------------------------------------------------
@@ -151,14 +156,21 @@ class Watch:
             if task["state"] == "cancelled" or is_closed or is_asked:
                 self.cancelled.add(version)
 
+    def fresh(self) -> list[tuple[str, str, str | None]]:
+        """List the texts that have become visible since the last look, each with its kind and the
+        live head that it was put beside.
+        """
+        written = self.forge.written[self.seen :]
+        told = [(each.kind, each.body.get("body") or "", each.head) for each in written]
+        edited = self.forge.edited[self.edits_seen :]
+        return told + [("comment", each.text, each.head) for each in edited]
+
     def _nothing_is_found_by_what_is_over(self) -> None:
         """What superseded tasks have found is withheld, and of cancelled ones the review."""
-        fresh = self.forge.written[self.seen :]
-        told = [(each.kind, each.body.get("body") or "") for each in fresh]
-        told += [("comment", text) for text in self.forge.edited[self.edits_seen :]]
+        fresh = self.fresh()
         self.seen, self.edits_seen = len(self.forge.written), len(self.forge.edited)
-        for kind, text in told:
-            found = _MARKER.search(text)
+        for kind, text, _ in fresh:
+            found = MARKER.search(text)
             if found is None or found[1].startswith("reply/"):
                 continue
             task, _, generation = found[2].rpartition(".")
@@ -174,16 +186,16 @@ class Watch:
         seen = Counter[object]()
         for each in self.forge.written:
             if each.kind == "check":
-                seen[each.body["name"], each.body["head_sha"]] += 1
+                seen[each.body["name"], each.body["head_sha"], _version(each.body)] += 1
             elif each.kind in ("comment", "review"):
-                found = _MARKER.search(each.body["body"])
+                found = MARKER.search(each.body["body"])
                 assert found is not None, "what has no marker is not found again"
                 seen[each.path, found[1]] += 1
             else:
                 seen[each.path, each.body["content"]] += 1
         assert not [each for each, count in seen.items() if count > 1], "something is there twice"
         for effect in now.effects:
-            if effect["state"] == "done":
+            if effect["state"] == "done" and effect["kind"] in MADE:
                 assert int(effect["remote_id"]) in self.forge.shown
 
     def does_the_work(self, asked: Sequence[str], at: Moment) -> None:
@@ -193,6 +205,10 @@ class Watch:
             version = (task, tasks[task]["generation"])
             assert tasks[task]["state"] in HOLDS_KEY, "work that was asked for is over"
             assert version not in self.superseded | self.cancelled, "it is to end"
+
+
+def _version(check: Mapping[str, Any]) -> object:
+    return check["external_id"] if check["name"] == ANNOTATED else None
 
 
 # --- tasks and attempts ---------------------------------------------------------------------------
@@ -252,9 +268,12 @@ def _at_most(counts: Counter[Any], limits: Mapping[str, int]) -> None:
         assert counts[name] <= most, f"too many of {name} run"
 
 
-def _only_newer_heads_supersede(now: Now) -> None:
+def _only_newer_heads_supersede(now: Now, forge: Forge) -> None:
     for task in now.tasks.values():
         if task["superseded_by"] is None:
+            if task["state"] == "superseded":
+                place = (task["repository"], task["subject_number"])
+                assert forge.heads[place] != task["head_sha"], "its head is there as ever"
             continue
         newer = now.tasks[task["superseded_by"]]
         for name in ("repository_key", "subject_number", "rule"):
@@ -280,6 +299,8 @@ def _nothing_waits_without_a_reason(now: Now) -> None:
             assert task["key"] in busy, "it waits for a key that nobody holds"
         if until < FOREVER:
             assert until <= now.at + 24 * LONGEST_WAIT_MS
+            is_shut = reason in _SHUT_BY
+            assert not is_shut or _is_explained(task, now), f"it waits, {reason}, for nothing"
         elif task["state"] == "received":
             assert reason == "approval"
             assert task["needs"] == "approval"
@@ -289,14 +310,14 @@ def _nothing_waits_without_a_reason(now: Now) -> None:
 
 def _is_explained(task: Row, now: Now) -> bool:
     kinds = _CAUSES.get(task["reason"], ())
-    return any(guard["kind"] in kinds and _is_about(guard, task) for guard in now.guards.values())
+    return any(guard["kind"] in kinds and is_about(guard, task) for guard in now.guards.values())
 
 
-def _is_about(guard: Row, task: Row) -> bool:
+def is_about(guard: Row, task: Row) -> bool:
     """Say whether a safeguard's scope has the task in it."""
     repository = (task["repository"] or "").lower()
     subject = f"{repository}#{task['subject_number']}"
-    if guard["kind"] == "loop" and guard["state"] != "blocked":
+    if guard["state"] in ("counting", "closed"):
         return False
     if guard["scope"].startswith("host:"):
         return bool(task["rule"] != WITHOUT_CHECKOUT)
@@ -310,91 +331,3 @@ def _is_about(guard: Row, task: Row) -> bool:
         f"agent:{task['agent']}@{subject}",
         f"agent:{task['agent']}@{repository}",
     }
-
-
-# --- at a claim -----------------------------------------------------------------------------------
-
-
-def may_run(before: Now, after: Now, task: str, terms: Terms, budgets: Sequence[Budget]) -> None:
-    """Hold a claim against everything that could have kept it back."""
-    claimed = after.tasks[task]
-    for guard in before.guards.values():
-        is_shut = _is_shut(guard, before.at, {each["id"] for each in before.running()})
-        assert not (is_shut and _is_about(guard, claimed)), f"{guard['id']} let something pass"
-    for rate in terms.safeguards.rate:
-        assert _started(rate, claimed, after) <= rate.max_count, "more started than may"
-    for budget in budgets:
-        assert _spent(budget.per, claimed, before) < budget.usd, f"{budget} was spent before"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """What may be spent on all that has the same values; `day`: on one day."""
-
-    per: tuple[str, ...]
-    usd: float
-
-
-def _spent(per: tuple[str, ...], claimed: Row, now: Now) -> float:
-    kind = _values(per, claimed, claimed["agent"], now.at)
-    return sum(
-        each["cost_usd"] or 0
-        for each in now.attempts
-        if _values(per, now.tasks[each["task_id"]], each["agent"], each["ended_at"] or 0) == kind
-    )
-
-
-def _is_shut(guard: Row, at: Moment, running: AbstractSet[str]) -> bool:
-    match guard["state"]:
-        case "paused" | "draining" | "blocked":
-            return True
-        case "suppressed" | "open":
-            return bool(guard["until_at"] > at)
-        case "half_open":
-            return json.loads(guard["details"]).get("probe") in running
-        case _:
-            return False
-
-
-def _started(rate: Rate, claimed: Row, now: Now) -> int:
-    """Count the starts of the claimed one's kind within the window."""
-    kind = _values(rate.per, claimed, claimed["agent"], now.at)
-    if None in kind:
-        return 0
-    return sum(
-        now.at - round(1000 * rate.window_s) < each["started_at"]
-        and _values(rate.per, now.tasks[each["task_id"]], each["agent"], now.at) == kind
-        for each in now.attempts
-    )
-
-
-def _values(per: tuple[str, ...], task: Row, agent: str, at: Moment) -> tuple[Any, ...]:
-    values: Mapping[str, tuple[Any, ...]] = {
-        "rule": (task["rule"],),
-        "subject": (task["repository_key"], task["subject_number"]),
-        "repository": (task["repository_key"],),
-        "installation": (task["installation_id"],),
-        "actor": (task["actor"],),
-        "agent": (agent,),
-        "day": (at // DAY_MS,),
-    }
-    return tuple(value for each in per for value in values[each])
-
-
-def nothing_was_left(now: Now, terms: Terms) -> None:
-    """After a look for work that found none: what is due has no place to run in."""
-    running = now.running()
-    if len(running) >= terms.concurrency:
-        return
-    agents = Counter(task["agent"] for task in running)
-    repositories = Counter(task["repository_key"] for task in running)
-    installations = Counter(task["installation_id"] for task in running)
-    for task in now.tasks.values():
-        if task["state"] != "queued" or task["not_before_at"] > now.at or task["superseded_by"]:
-            continue
-        is_full = (
-            agents[task["agent"]] >= terms.agents.get(task["agent"], terms.concurrency),
-            repositories[task["repository_key"]] >= (terms.per_repository or terms.concurrency),
-            installations[task["installation_id"]] >= (terms.per_installation or terms.concurrency),
-        )
-        assert any(is_full), "something is due, has a place, and was not taken"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -29,12 +30,14 @@ from hypothesis.stateful import (
 
 from covend.core.safeguards.shapes import FOREVER, Terms
 from covend.core.states import EffectState, TaskState
+from covend.services.concluding import SETTLED_S
 from covend.store.queries import load_queries
 from covend.store.sqlite.connection import open_sqlite
 from covend.store.sqlite.migrate import migrate
 from tests.services.ground import (
     DEBOUNCES_S,
     EXAMPLES,
+    FAILED,
     GOES_WELL,
     GUARDS,
     HOST,
@@ -47,11 +50,13 @@ from tests.services.ground import (
     SCOPES,
     STEPS,
     THEN,
+    UNSHOWN,
     Ground,
     policies,
 )
 from tests.services.lives import Life
 from tests.services.machine import Machine
+from tests.services.oracles_of_effects import in_the_end_the_truth_is_shown
 from tests.services.promises import Now
 
 
@@ -117,6 +122,17 @@ class Promises(Machine):
         self.operate(partial(self.done, verb, meant[pick % len(meant)]["id"]))
         self.life.hears = True
 
+    @precondition(lambda self: self.watch.ask(FAILED))
+    @rule(pick=st.integers(0, 5))
+    def ask_for_an_effect(self, pick: int) -> None:
+        """Ask for one that could not be shown to be sent again."""
+        failed = self.watch.ask(FAILED)
+        self.operate(partial(self.resent, failed[pick % len(failed)]["id"]))
+
+    @staticmethod
+    async def resent(effect: str, life: Life) -> None:
+        await life.resending.retry(effect)
+
     @rule(scope=st.sampled_from(SCOPES), pick=st.integers(0, 3), then=THEN)
     def hold_or_let_go(self, scope: str, pick: int, then: str) -> None:
         """Hold something; where anything is held, let go of that, or reset what counts."""
@@ -135,9 +151,12 @@ class Promises(Machine):
     def let_go(self, safeguard: str) -> None:
         self.is_forgiven |= safeguard.startswith("budget/")
         self.operate(lambda life: life.operations.reset(safeguard))
+        self.known.note_reset(safeguard, self.now())
 
     @rule(guards=st.sampled_from(sorted(GUARDS)), debounce_s=DEBOUNCES_S)
     def reload(self, guards: str, debounce_s: float) -> None:
+        if self.terms.safeguards != GUARDS[guards]:
+            self.known.note_reload(self.now())
         self.terms = replace(self.terms, safeguards=GUARDS[guards])
         self.debounce_s = debounce_s
         self.life.terms = self.terms
@@ -147,7 +166,7 @@ class Promises(Machine):
 
     @invariant()
     def every_promise_holds(self) -> None:
-        self.watch.look(self.life.clock.now(), self.terms, self.tokens)
+        self.hold()
 
     # --- and in the end ---------------------------------------------------------------------------
 
@@ -155,6 +174,9 @@ class Promises(Machine):
         """Let everything go, tell all that was not told, and see all of it done."""
         self.world.forge.fates.clear()
         self.life.mortal.forget()
+        for repository in list(self.world.lost):
+            self.turn(1)
+            self.world.give_back(repository)
         self.deliver([told for told in self.world.told if told.accepted is None])
         for _ in range(ROUNDS_MAX):
             self.let_all_go()
@@ -174,6 +196,8 @@ class Promises(Machine):
         for task in self.now().open_tasks():
             if task["reason"] == "approval":
                 self.operate(partial(self.done, "approve", task["id"]))
+        for effect in self.watch.ask(UNSHOWN):
+            self.operate(partial(self.resent, effect["id"]))
 
     def do_what_is_due(self) -> None:
         self.look()
@@ -183,6 +207,7 @@ class Promises(Machine):
             self.finish(seat, GOES_WELL, None)
         self.step(Life.sweep)
         self.look()
+        self.step(Life.conclude)
         self.step(Life.publish)
 
     def what_waits(self) -> list[str]:
@@ -195,7 +220,20 @@ class Promises(Machine):
             if effect["state"] in ("pending", "sending", "unknown")
         ]
         commands = self.watch.ask("SELECT verb, reason FROM commands WHERE state = 'received'")
-        return waiting + [f"{row['verb']}: {row['reason']}" for row in commands]
+        waiting += [f"{row['verb']}: {row['reason']}" for row in commands]
+        asks = self.watch.ask("SELECT reason FROM reruns WHERE state = 'received'")
+        waiting += [f"an ask: {row['reason']}" for row in asks]
+        return waiting + self.goes_on()
+
+    def goes_on(self) -> list[str]:
+        """List the checks that show no end, where covend can do anything about it."""
+        forge = self.world.forge
+        return [
+            f"a check goes on: {each.path}"
+            for each in forge.made("check")
+            if forge.shown[each.remote]["status"] != "completed"
+            and not any(f"/{lost}/" in each.path for lost in self.world.lost)
+        ]
 
     def wait_s(self) -> float:
         """Give the seconds to the next moment at which anything is due."""
@@ -203,19 +241,41 @@ class Promises(Machine):
         moments = [task["not_before_at"] for task in now.open_tasks()]
         moments += [task["lease_until_at"] for task in now.running()]
         moments += [effect["not_before_at"] for effect in now.effects if effect["done_at"] is None]
-        moments += [row[0] for row in self.watch.ask("SELECT not_before_at FROM commands")]
+        for table in ("commands", "reruns"):
+            moments += [row[0] for row in self.watch.ask(f"SELECT not_before_at FROM {table}")]
+        if self.goes_on():
+            ends = (task["finished_at"] for task in now.tasks.values())
+            moments += [each + round(1000 * SETTLED_S) for each in ends if each]
         coming = [moment for moment in moments if at < moment < FOREVER]
         return max(1, min(coming, default=at + 1000) - at) / 1000
 
     def all_is_well(self) -> None:
         """What was asked for is done or has an end, and the world does not see it in progress."""
         now, forge = self.now(), self.world.forge
-        for check in forge.made("check"):
-            assert forge.shown[check.remote]["status"] == "completed", "a check goes on for ever"
-        assert not [each for each in now.effects if each["state"] == EffectState.FAILED]
+        for effect in now.effects:
+            is_failed = effect["state"] == EffectState.FAILED
+            assert not is_failed or self.is_past(effect), f"it is not shown: {effect['error']}"
+        for place, head in forge.heads.items():
+            is_there = place not in forge.closed and place[0] not in self.world.lost
+            assert head not in forge.asked or not is_there, "asked for again, and nothing came"
+        in_the_end_the_truth_is_shown(now, self.watch, self.world.lost.keys())
         for place, head in forge.heads.items():
             if place not in forge.closed:
                 self.is_looked_at(now, place, head)
+
+    def is_past(self, effect: sqlite3.Row) -> bool:
+        """Say whether an effect must not be shown any more, or has no place to be shown in."""
+        now = self.now()
+        task = now.tasks.get(effect["task_id"] or "")
+        is_over = task is not None and (task["superseded_by"] or task["state"] == "superseded")
+        others = [each for each in now.effects if each["slot"] == effect["slot"]]
+        is_newer = any(
+            each["state"] == "done"
+            and (each["id"] > effect["id"] or each["task_id"] > effect["task_id"])
+            for each in others
+            if each["task_id"] is not None
+        )
+        return bool(is_over or is_newer or effect["repository"] in self.world.lost)
 
     def is_looked_at(self, now: Now, place: Any, head: str) -> None:
         """The newest head of what is open has been dealt with, unless moments could not tell."""
