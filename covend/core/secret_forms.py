@@ -152,10 +152,14 @@ class Known:
                 self._samples.discard(block)
 
 
+_BOUNDARY = re.compile(r"-----(?:BEGIN|END) [A-Z0-9 ]+-----")
+"""The first and last lines of a PEM, which are no secret: https://www.rfc-editor.org/rfc/rfc7468"""
+
+
 def forms_of(secret: str) -> frozenset[bytes]:
     """Give every form to look for: of each line of the secret, without a PEM's first and last."""
     lines = (line.strip() for line in secret.splitlines())
-    pieces = [piece for line in lines if not line.startswith("-----") for piece in _pieces(line)]
+    pieces = [piece for line in lines if not _BOUNDARY.fullmatch(line) for piece in _pieces(line)]
     forms = (form[:FORM_MAX] for piece in pieces for form in _written(piece))
     return frozenset(form for form in forms if len(form) >= SECRET_MIN)
 

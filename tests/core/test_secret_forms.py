@@ -113,6 +113,12 @@ def test_no_place_in_base64_lets_a_secret_through(secret: str, lead: int, width:
     assert MARK in left
 
 
+def test_a_secret_that_begins_as_a_pem_does_is_still_one() -> None:
+    """It was taken for a PEM's first line, and shown."""
+    assert Redactor(["-----000"]).text("<-----000>") == f"<{MARK}>"
+    assert Redactor(["-----BEGIN KEY-----"]).text("-----BEGIN KEY-----") == "-----BEGIN KEY-----"
+
+
 @pytest.mark.parametrize("size", [100, 200, 520, 3000])
 def test_a_long_secret_goes_whole_and_in_part(size: int) -> None:
     secret = (LONG_TOKEN * 9)[:size]
