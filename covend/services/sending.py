@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from covend.core.effects.annotations import lacks_part
+from covend.core.effects.dismissals import dismissal_of
 from covend.core.errors import GitHubError
-from covend.core.model import Effect, EffectId, EffectKind, Moment
+from covend.core.model import Effect, EffectDraft, EffectId, EffectKind, Moment
 from covend.core.states import EffectState
 from covend.edges.github.client import GitHubClient, Sent
 from covend.edges.github.errors import OutcomeUnknown, RateLimited, Refused
@@ -46,6 +47,7 @@ NO_PART = (
 FORGOTTEN = "covend lost sight of this while it was being sent"
 ASKED_AGAIN = "it may be visible: it is looked up before it is sent again"
 
+Dismissal = tuple[EffectId, EffectDraft]
 log = Log("publisher")
 
 
@@ -226,13 +228,25 @@ class Sending:
 
     async def _finish(self, effect: Effect, sent: Sent, how: str) -> None:
         now = self._clock.now()
-        await insist(
+        is_outdated = await insist(
             lambda: self._effects.finish(
-                effect.id, remote_id=sent.remote_id, remote_url=sent.remote_url, now=now
+                effect.id,
+                remote_id=sent.remote_id,
+                remote_url=sent.remote_url,
+                now=now,
+                dismissal=self._late_dismissal(effect, sent.remote_id),
             )
         )
         self._count(effect, how)
         log.info("published", how=how, target=effect.target, url=sent.remote_url)
+        if is_outdated:
+            log.info("outdated before it appeared", target=effect.target, url=sent.remote_url)
+
+    def _late_dismissal(self, effect: Effect, remote_id: str) -> Dismissal | None:
+        """A review that appears after a later one has ended was not there to be outdated by it."""
+        if effect.kind is not EffectKind.REVIEW:
+            return None
+        return EffectId(self._clock.new_id()), dismissal_of(effect, remote_id)
 
     async def _fail(self, effect: Effect, error: str, *, is_doubtful: bool = False) -> None:
         now = self._clock.now()

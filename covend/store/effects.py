@@ -6,10 +6,11 @@ from collections.abc import Collection, Sequence
 
 import orjson
 
+from covend.core.effects.dismissals import slots_beside
 from covend.core.errors import AmbiguousIdError, ConflictError
 from covend.core.model import Effect, EffectDraft, EffectId, Moment, Task, TaskId
 from covend.core.states import EffectState
-from covend.store.connection import Connection, Script, one, rows
+from covend.store.connection import Ask, Connection, Row, Script, one, rows
 from covend.store.rows import effect_of
 
 AFTER_ALL_IDS = "~"
@@ -61,6 +62,9 @@ def _rows(
     ]
 
 
+Named = tuple[EffectId, EffectDraft]
+
+
 class StoredEffects:
     """`store.protocol.Effects` over any dialect."""
 
@@ -108,12 +112,19 @@ class StoredEffects:
         return found[0] if found else None
 
     async def finish(
-        self, effect: EffectId, *, remote_id: str | None, remote_url: str | None, now: Moment
-    ) -> None:
+        self,
+        effect: EffectId,
+        *,
+        remote_id: str | None,
+        remote_url: str | None,
+        now: Moment,
+        dismissal: Named | None = None,
+    ) -> bool:
         """See `Effects.finish`."""
-        await self._connection.write(
-            one("finish_effect", id=effect, remote_id=remote_id, remote_url=remote_url, now=now)
+        finished = one(
+            "finish_effect", id=effect, remote_id=remote_id, remote_url=remote_url, now=now
         )
+        return await self._connection.write(_finish(finished, dismissal, now))
 
     async def fail(
         self, effect: EffectId, *, error: str, now: Moment, is_doubtful: bool = False
@@ -191,6 +202,24 @@ class StoredEffects:
 def _numbers(installations: Collection[int | None]) -> str:
     """Write them as the statements read them: 0 stands for the plain token, which has none."""
     return orjson.dumps([each or 0 for each in installations]).decode()
+
+
+def _finish(finished: Script[Row | None], dismissal: Named | None, now: Moment) -> Script[bool]:
+    row = yield from finished
+    if row is None or dismissal is None:
+        return False
+    review = effect_of(row)
+    outdated = yield from one(
+        "is_outdated",
+        prefix=slots_beside(review),
+        task_id=review.task,
+        dismissal=dismissal[1].slot,
+    )
+    if outdated is None:
+        return False
+    owner = (review.task, review.installation_id, review.repository)
+    yield Ask("insert_effects", each=_rows(*owner, [dismissal], now))
+    return True
 
 
 def _begin(effect: EffectId, now: Moment) -> Script[Effect | None]:

@@ -256,9 +256,17 @@ class Effects(Protocol):
         ...
 
     async def finish(
-        self, effect: EffectId, *, remote_id: str | None, remote_url: str | None, now: Moment
-    ) -> None:
-        """Mark as `done`."""
+        self,
+        effect: EffectId,
+        *,
+        remote_id: str | None,
+        remote_url: str | None,
+        now: Moment,
+        dismissal: tuple[EffectId, EffectDraft] | None = None,
+    ) -> bool:
+        """Mark as `done`; a review with its `dismissal`, where a later one of its rule and subject
+        is visible or on its way, and none is written yet. Say whether it was put away so.
+        """
         ...
 
     async def fail(

@@ -44,10 +44,7 @@ def only_outdated_reviews_are_put_away(now: Now, watch: Watch) -> None:
 
 
 def no_old_demand_stays(now: Now, watch: Watch, lost: AbstractSet[str]) -> None:
-    """In the end: no review that was there when its rule looked again keeps anybody from merging.
-
-    One that was on its way just then is put away by the look after that.
-    """
+    """In the end: no review keeps anybody from merging that a later look of its rule outdates."""
     done = [each for each in now.effects if each["kind"] == "review" and each["state"] == "done"]
     for effect in done:
         if effect["repository"] in lost or not any(_outdates(each, effect, now) for each in done):
@@ -61,7 +58,7 @@ def no_old_demand_stays(now: Now, watch: Watch, lost: AbstractSet[str]) -> None:
 def _outdates(newer: Row, older: Row, now: Now) -> bool:
     kinds = [each["slot"].rpartition("/")[0] for each in (newer, older)]
     is_in_force = now.tasks[newer["task_id"]]["state"] == "completed"
-    return bool(kinds[0] == kinds[1] and newer["created_at"] > older["done_at"] and is_in_force)
+    return bool(kinds[0] == kinds[1] and newer["task_id"] > older["task_id"] and is_in_force)
 
 
 def _is_missing(effect: Row) -> bool:

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 
 from covend.core.effects.drafting import draft_of, fence_of, subject_key
 from covend.core.ending import Ending
-from covend.core.model import EffectDraft, EffectKind, SubjectType, Task
+from covend.core.model import Effect, EffectDraft, EffectKind, SubjectType, Task
 from covend.core.settings import Policy
 from covend.core.states import Outcome
 
 MESSAGE = "Outdated: this rule has looked again since."
+_BODY = {"message": MESSAGE, "event": "DISMISS"}
 
 
 def review_slots(task: Task, policy: Policy) -> str:
@@ -26,6 +27,27 @@ def review_slots(task: Task, policy: Policy) -> str:
 def dismissal_slot(review_id: str) -> str:
     """Name the one visible thing that a review's dismissal is."""
     return f"dismissal/{review_id}"
+
+
+def slots_beside(review: Effect) -> str:
+    """Give what the slots of all reviews of its rule on its subject begin with."""
+    return f"{review.slot.rpartition('/')[0]}/"
+
+
+def dismissal_of(review: Effect, review_id: str) -> EffectDraft:
+    """Put away a review that was outdated before it appeared, whatever the head is by then."""
+    return EffectDraft(
+        kind=EffectKind.DISMISSAL,
+        slot=dismissal_slot(review_id),
+        subject=review.subject,
+        target=review.target,
+        request={
+            "repository": review.request["repository"],
+            "number": review.request["number"],
+            "review_id": review_id,
+            "body": _BODY,
+        },
+    )
 
 
 def outdates(task: Task, policy: Policy, ending: Ending) -> bool:
@@ -51,7 +73,7 @@ def plan_dismissals(
         request = {
             "number": task.subject.number,
             "review_id": review_id,
-            "body": {"message": MESSAGE, "event": "DISMISS"},
+            "body": _BODY,
             **fence_of(task, policy),
         }
         yield draft_of(task, EffectKind.DISMISSAL, dismissal_slot(review_id), request)

@@ -79,6 +79,21 @@ WHERE
 ORDER BY id DESC
 LIMIT :limit;
 
+-- name: is_outdated
+-- Whether a review has a later one beside it, visible or on its way, and nobody has put it away yet.
+SELECT 1 AS is_so FROM effects INDEXED BY effects_by_slot
+WHERE
+    slot >= :prefix
+    AND slot < :prefix || char(1114111)
+    AND state IN ('pending', 'sending', 'unknown', 'done')
+    AND kind = 'review'
+    AND task_id > :task_id
+    AND NOT EXISTS (
+        SELECT 1 FROM effects AS d INDEXED BY effects_by_slot
+        WHERE d.slot = :dismissal AND d.state IN ('pending', 'sending', 'unknown', 'done')
+    )
+LIMIT 1;
+
 -- name: find_effects_by_prefix
 -- An effect by the beginning of its id, as people type it; two rows mean that it was not enough.
 SELECT * FROM effects
@@ -177,7 +192,7 @@ WHERE
 UPDATE effects SET
     state = 'done', remote_id = :remote_id, remote_url = :remote_url, error = NULL, done_at = :now
 WHERE id = :id AND state IN ('sending', 'unknown')
-RETURNING id;
+RETURNING *;
 
 -- name: fail_effect
 -- moves: sending -> failed; unknown -> failed
