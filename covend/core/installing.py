@@ -137,6 +137,10 @@ _READERS: Mapping[str, Callable[[Event], News]] = MappingProxyType(
 )
 
 
+NEWS = frozenset(_READERS)
+"""The events that may tell something."""
+
+
 def _installation(payload: Json, state: InstallationState | None) -> InstallationNews | None:
     told = facts.mapping(payload.get("installation"))
     identifier = facts.number(told.get("id"))

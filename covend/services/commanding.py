@@ -17,13 +17,14 @@ from covend.core.commanding import BUILT_IN, CommandWish, Verb, allowed_for, mea
 from covend.core.effects.acknowledge import Reaction, acknowledge_wish
 from covend.core.effects.replies import help_text, nothing_text, status_text, unknown_text
 from covend.core.errors import GitHubError, NotPermittedError, StoreError, UserError
-from covend.core.model import EffectId, Moment, Task
+from covend.core.model import EffectId, Task
 from covend.edges.github.client import GitHubClient
 from covend.edges.github.errors import RateLimited, Refused
 from covend.edges.github.permissions import permission_of
 from covend.services.clock import Clock
 from covend.services.operations import Operations
 from covend.services.side_by_side import SideBySide
+from covend.services.waiting_longer import as_long_again
 from covend.services.wakeups import Wakeups
 from covend.store.protocol import Commands
 from covend.telemetry.logs import Log, about
@@ -31,8 +32,6 @@ from covend.telemetry.logs import Log, about
 AT_ONCE = 8
 LOOK_EVERY_S = 15.0
 STORE_WAIT_S = 1.0
-WAIT_MIN_MS = 5_000
-WAIT_MAX_MS = 300_000
 GIVE_UP_MS = 24 * 3_600_000
 TASKS_MAX = 200
 """Tasks of one subject that a command looks at, the newest."""
@@ -212,7 +211,11 @@ class Commanding:
         if now - wish.created_at > GIVE_UP_MS:
             await self._end(wish, _refused("look_up_failed"))
             return
-        until = error.retry_at if isinstance(error, RateLimited) else _later(wish, now)
+        until = (
+            error.retry_at
+            if isinstance(error, RateLimited)
+            else as_long_again(wish.created_at, now)
+        )
         log.warning("a look-up failed", code=error.code, error=str(error), until=until)
         await self._commands.postpone(wish.delivery, reason=f"look_up: {error.code}", until=until)
 
@@ -222,7 +225,7 @@ class Commanding:
         if now - wish.created_at > GIVE_UP_MS:
             await self._end(wish, _refused(FAULT))
         else:
-            until = _later(wish, now)
+            until = as_long_again(wish.created_at, now)
             await self._commands.postpone(wish.delivery, reason=FAULT, until=until)
 
     async def _pause_s(self) -> float:
@@ -259,7 +262,3 @@ def _by(wish: CommandWish) -> str:
 def _rule_in(wish: CommandWish) -> str:
     """The first word after the verb; "" where there is none."""
     return next(iter(wish.command.text.split()), "")
-
-
-def _later(wish: CommandWish, now: Moment) -> Moment:
-    return now + min(WAIT_MAX_MS, max(WAIT_MIN_MS, now - wish.created_at))

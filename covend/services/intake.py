@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from covend.core import intake
 from covend.core.contract.outcome import StopReason
-from covend.core.installing import read_news
+from covend.core.installing import NEWS
 from covend.core.intake import Headers, Refused
 from covend.core.model import Event, TaskId, Via
 from covend.core.outside import Source
@@ -168,6 +168,6 @@ def _told(event: Event) -> _Told:
         repository=event.repository,
         is_closing=event.closed_at is not None,
         is_command=event.command is not None,
-        is_news=read_news(event) is not None,
+        is_news=event.name in NEWS,
         asks_again=event.full_name in ASKS,
     )

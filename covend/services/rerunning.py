@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from covend.core.errors import CovendError, StoreError, UserError
-from covend.core.model import EffectKind, Moment, Task
+from covend.core.model import EffectKind, Task
 from covend.core.rerunning import RerunWish, Way, meant_by_rerun
 from covend.core.states import TaskState
 from covend.services.clock import Clock
 from covend.services.operations import Operations
 from covend.services.replaying import Replaying
 from covend.services.settling import Effects, Settlements
+from covend.services.waiting_longer import as_long_again
 from covend.services.wakeups import Wakeups
 from covend.store.protocol import Accepted, Reruns, Tasks
 from covend.telemetry.logs import Log, about
@@ -27,8 +28,6 @@ STORE_WAIT_S = 1.0
 AT_ONCE = 20
 TASKS_MAX = 200
 """Tasks of one commit that are looked at, the newest."""
-WAIT_MIN_MS = 5_000
-WAIT_MAX_MS = 300_000
 GIVE_UP_MS = 3_600_000
 _SHOWN = frozenset({EffectKind.CHECK})
 _WAITING = frozenset({TaskState.RECEIVED, TaskState.QUEUED})
@@ -158,7 +157,9 @@ class Rerunning:
             self._wakeups.effects.wake()
             return
         log.warning("not made again yet", code=code, error=error)
-        await self._reruns.postpone(wish.delivery, reason=code, until=_later(wish, now))
+        await self._reruns.postpone(
+            wish.delivery, reason=code, until=as_long_again(wish.created_at, now)
+        )
 
     async def _all_unfit(self, wish: RerunWish, why: str) -> list[Shown]:
         """Plan what concludes all that is meant; what covend itself fails at is left out."""
@@ -178,7 +179,3 @@ class Rerunning:
         now = self._clock.now()
         due = await self._reruns.next_due_at(now)
         return LOOK_EVERY_S if due is None else min(LOOK_EVERY_S, max(0.01, (due - now) / 1000))
-
-
-def _later(wish: RerunWish, now: Moment) -> Moment:
-    return now + min(WAIT_MAX_MS, max(WAIT_MIN_MS, now - wish.created_at))

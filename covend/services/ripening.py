@@ -27,6 +27,7 @@ from covend.edges.github.errors import NotFound, RateLimited
 from covend.services.clock import Clock
 from covend.services.looking_up import LOOK_UPS, Asked, Learnt, LookUps, Refusal
 from covend.services.side_by_side import SideBySide
+from covend.services.waiting_longer import as_long_again
 from covend.services.wakeups import Wakeups
 from covend.store.protocol import Tasks
 from covend.telemetry.logs import Log, about
@@ -35,8 +36,6 @@ from covend.telemetry.metrics import Metrics
 AT_ONCE = 8
 LOOK_EVERY_S = 15.0
 STORE_WAIT_S = 1.0
-WAIT_MIN_MS = 5_000
-WAIT_MAX_MS = 300_000
 CHECKS_WAIT_MIN_MS = 30_000
 GIVE_UP_MS = 24 * 3_600_000
 STANDSTILL_MS = 2 * 3_600_000
@@ -213,12 +212,11 @@ class Ripening:
     async def _wait_for_checks(self, task: Task, found: NotYet) -> None:
         """Look again soon at first, then less often; after a day give up."""
         now, names = self._clock.now(), _listed(found.names)
-        waited = now - task.created_at
         if _has_waited_long(task, now):
             message = f"after a day these checks are not in: {names}"
             await self._refuse(task, Refusal(reason=CHECKS_PENDING, message=message))
             return
-        until = now + min(WAIT_MAX_MS, max(CHECKS_WAIT_MIN_MS, waited))
+        until = as_long_again(task.created_at, now, least_ms=CHECKS_WAIT_MIN_MS)
         log.info("checks are pending", checks=names, until=until)
         await self._tasks.postpone(
             task.id, reason=CHECKS_PENDING, until=until, now=now, seen_at=task.updated_at
@@ -246,7 +244,11 @@ class Ripening:
         if _has_waited_long(task, now):
             await self._refuse(task, Refusal(reason="look_up_failed", message=str(error)))
             return
-        until = error.retry_at if isinstance(error, RateLimited) else _later(task, now)
+        until = (
+            error.retry_at
+            if isinstance(error, RateLimited)
+            else as_long_again(task.created_at, now)
+        )
         log.warning("a look-up failed", code=error.code, error=str(error), until=until)
         await self._tasks.postpone(task.id, reason=f"look_up: {error.code}", until=until, now=now)
 
@@ -256,7 +258,7 @@ class Ripening:
         if now - task.created_at > GIVE_UP_MS:
             await self._refuse(task, Refusal(reason=FAULT, message="covend itself fails at this"))
         else:
-            until = _later(task, now)
+            until = as_long_again(task.created_at, now)
             await self._tasks.postpone(task.id, reason=FAULT, until=until, now=now)
 
     async def _pause_s(self) -> float:
@@ -268,10 +270,6 @@ class Ripening:
 def _has_waited_long(task: Task, now: Moment) -> bool:
     """Say whether it was looked at for a day; a covend that did not run has looked at nothing."""
     return now - task.created_at > GIVE_UP_MS and now - task.updated_at < STANDSTILL_MS
-
-
-def _later(task: Task, now: Moment) -> Moment:
-    return now + min(WAIT_MAX_MS, max(WAIT_MIN_MS, now - task.created_at))
 
 
 def _judge_checks(found: HeadChecks, name: str) -> NotYet | Refusal | None:

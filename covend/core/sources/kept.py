@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 
 from covend.core.model import DeliveryId, Envelope
+from covend.core.rules import facts
 from covend.core.sources.request import BAD_BODY, Headers, Refused, parse_object
 
 EVENT_HEADER = "x-covend-event"
@@ -39,3 +40,13 @@ def read_again(
         payload=payload,
         whole=payload,
     )
+
+
+def read_ask_again(
+    headers: Headers, body: bytes, *, source: str, event: str, otherwise: Refused
+) -> Envelope | Refused:
+    """As `read_again`, what asks one rule for work; `otherwise` also where it names no rule."""
+    read = read_again(headers, body, source=source, event=event, otherwise=otherwise)
+    if isinstance(read, Refused) or facts.name(read.payload.get("rule")):
+        return read
+    return otherwise

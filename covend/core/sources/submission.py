@@ -39,7 +39,7 @@ from covend.core.model import (
 )
 from covend.core.rules import facts
 from covend.core.sources import own
-from covend.core.sources.kept import headers_of, read_again
+from covend.core.sources.kept import headers_of, read_ask_again
 from covend.core.sources.request import Headers, Refused
 
 NAME = "api"
@@ -193,10 +193,7 @@ def submitted(submission: Submission, repository: Repository, delivery: Delivery
 
 def reopen(headers: Headers, body: bytes) -> Envelope | Refused:
     """Read again what was stored."""
-    read = read_again(headers, body, source=NAME, event=EVENT, otherwise=BAD_RECORD)
-    if isinstance(read, Refused) or facts.name(read.payload.get("rule")):
-        return read
-    return BAD_RECORD
+    return read_ask_again(headers, body, source=NAME, event=EVENT, otherwise=BAD_RECORD)
 
 
 def asks_for(envelope: Envelope, submission: Submission) -> bool:

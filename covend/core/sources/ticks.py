@@ -25,7 +25,7 @@ from covend.core.model import DeliveryId, Envelope, Event, Moment, Repository, T
 from covend.core.outside import Schedule
 from covend.core.rules import facts
 from covend.core.sources import own
-from covend.core.sources.kept import headers_of, read_again
+from covend.core.sources.kept import headers_of, read_ask_again
 from covend.core.sources.request import Headers, Refused
 
 NAME = "schedule"
@@ -70,10 +70,7 @@ def ticked(schedule: Schedule, tick: Moment, repository: Repository | None) -> E
 
 def reopen(headers: Headers, body: bytes) -> Envelope | Refused:
     """Read again what was stored."""
-    read = read_again(headers, body, source=NAME, event=EVENT, otherwise=BAD_RECORD)
-    if isinstance(read, Refused) or facts.name(read.payload.get("rule")):
-        return read
-    return BAD_RECORD
+    return read_ask_again(headers, body, source=NAME, event=EVENT, otherwise=BAD_RECORD)
 
 
 def read_event(envelope: Envelope, mention: str | None) -> Event:  # noqa: ARG001
