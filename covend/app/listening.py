@@ -9,6 +9,7 @@ from aiohttp import web
 
 from covend.app.parts import Parts
 from covend.app.rooms import live_of
+from covend.services.auditing import Auditing
 from covend.services.installing import Installing
 from covend.services.operations import Operations
 from covend.services.reconciler import Reconciler
@@ -18,6 +19,8 @@ from covend.services.submitting import Submitting
 from covend.web.addresses import Addresses, url_of
 from covend.web.admin import admin_app
 from covend.web.public import PublicListener
+from covend.web.rooms import Rooms
+from covend.web.visitor import Visitors
 
 CLOSE_S = 5.0
 
@@ -45,23 +48,8 @@ async def listen(
     await web.TCPSite(public, server.host, server.port).start()
     operators = web.AppRunner(
         admin_app(
-            deliveries=parts.deliveries,
-            tasks=parts.tasks,
-            effects=parts.effects,
-            guards=parts.guards,
-            installations=parts.installations,
-            upkeep=parts.upkeep,
-            live=live_of(parts),
-            operations=desk.operations,
-            submitting=desk.submitting,
-            replaying=desk.replaying,
-            installing=desk.installing,
-            resending=desk.resending,
-            reconciler=desk.reconciler,
-            metrics=parts.metrics,
-            clock=parts.clock,
-            readiness=parts.readiness,
-            token=parts.admin_token,
+            _rooms(parts, desk),
+            visitors=Visitors(parts.admin_token, admin.readers),
             hosts=frozenset({*admin.hosts, admin.host}),
             metrics_token=admin.metrics_token,
         ),
@@ -78,4 +66,28 @@ async def listen(
         public=url_of(public),
         admin=f"unix:{admin.socket}" if admin.socket else url_of(operators),
         admin_token=parts.admin_token,
+    )
+
+
+def _rooms(parts: Parts, desk: Desk) -> Rooms:
+    return Rooms(
+        deliveries=parts.deliveries,
+        tasks=parts.tasks,
+        effects=parts.effects,
+        guards=parts.guards,
+        installations=parts.installations,
+        upkeep=parts.upkeep,
+        audit=parts.audit,
+        live=live_of(parts),
+        operations=desk.operations,
+        submitting=desk.submitting,
+        replaying=desk.replaying,
+        installing=desk.installing,
+        resending=desk.resending,
+        reconciler=desk.reconciler,
+        auditing=Auditing(audit=parts.audit, clock=parts.clock),
+        metrics=parts.metrics,
+        clock=parts.clock,
+        readiness=parts.readiness,
+        redact=parts.secrets.text,
     )

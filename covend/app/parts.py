@@ -30,6 +30,7 @@ from covend.services.known_secrets import Secrets
 from covend.services.readiness import Readiness
 from covend.services.rulebook import Rulebook
 from covend.services.wakeups import Wakeups
+from covend.store.auditing import StoredAudit
 from covend.store.callbacks import StoredCallbacks
 from covend.store.commands import StoredCommands
 from covend.store.concluding import StoredLeftOpen
@@ -79,6 +80,7 @@ class Parts:
     commands: StoredCommands
     effects: StoredEffects
     upkeep: StoredUpkeep
+    audit: StoredAudit
     github: GitHubClient
     own_login: str
     rulebook: Rulebook
@@ -143,6 +145,7 @@ async def open_parts(
         commands=StoredCommands(connection),
         effects=StoredEffects(connection),
         upkeep=upkeep,
+        audit=StoredAudit(connection),
         github=github,
         own_login=own_login,
         rulebook=Rulebook(deliveries=deliveries, clock=clock, own_logins=filter(None, [own_login])),

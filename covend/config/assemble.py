@@ -145,6 +145,11 @@ def _admin(admin: AdminTable, secrets: Secrets) -> Admin:
         socket=Path(socket) if socket else None,
         hosts=tuple(admin.hosts),
         token=secrets.get(("admin", "token")),
+        readers={
+            name: secrets[path]
+            for name in admin.readers
+            if (path := ("admin", "readers", name)) in secrets
+        },
         metrics_token=admin.metrics_token,
     )
 

@@ -90,6 +90,8 @@ def _sources(tables: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, 
 def _candidates(tables: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
     for section, key in (("github", "private_key"), ("github", "token"), ("admin", "token")):
         yield (section, key), table(tables.get(section)).get(key)
+    for name, value in named_tables(table(tables.get("admin")).get("readers")):
+        yield ("admin", "readers", name), value
     for index, value in tables_in(table(tables.get("github")).get("webhook_secrets")):
         yield ("github", "webhook_secrets", index), value
     for section in ("callbacks", "sources"):

@@ -68,6 +68,7 @@ class AdminTable(Table):
     listen: AdminAddress = "127.0.0.1:8788"
     hosts: list[Text] = []
     token: SecretSource | None = None
+    readers: dict[Name, SecretSource] = {}
     metrics_token: bool = False
 
 

@@ -74,6 +74,8 @@ class Admin:
     socket: Path | None = None
     hosts: tuple[str, ...] = ()
     token: Secret | None = None
+    readers: Mapping[str, Secret] = field(default_factory=dict)
+    """Tokens that may look and change nothing, by the name of who has each."""
     metrics_token: bool = False
 
 
@@ -295,7 +297,8 @@ class Settings:
     def secret_texts(self) -> tuple[str, ...]:
         """List the texts of every secret, for redactors."""
         github = self.github
-        own = (*github.webhook_secrets, github.private_key, github.token, self.admin.token)
+        admin = (self.admin.token, *self.admin.readers.values())
+        own = (*github.webhook_secrets, github.private_key, github.token, *admin)
         callbacks = (secret for each in self.callbacks.values() for secret in each.secrets)
         sources = (secret for each in self.sources.values() for secret in each.secrets)
         found = (*own, *callbacks, *sources)

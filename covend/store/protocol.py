@@ -23,6 +23,7 @@ from covend.core.reconciling import Hook
 from covend.core.safeguards.shapes import Lesson, Safeguard
 from covend.core.settings import Policy
 from covend.core.states import DeliveryState, EffectState
+from covend.store.house_protocol import Audit
 from covend.store.outside_protocol import Cursors, Installations, LeftOpen, Reruns
 from covend.store.records import (
     Accepted,
@@ -49,6 +50,7 @@ from covend.store.task_protocol import Tasks
 __all__ = [
     "Accepted",
     "Arrival",
+    "Audit",
     "Callbacks",
     "Commands",
     "Cursors",

@@ -1,4 +1,4 @@
-"""Who may ask the admin listener: the holder of the token, by a name of ours, from no other page.
+"""Who may ask the admin listener: the holder of a token, by a name of ours, from no other page.
 
 `Host` must be a name that leads here, so that a page whose own name was pointed at this machine
 (DNS rebinding) gets nothing; `Origin` must be ours, so that no other page asks with a browser's
@@ -8,17 +8,23 @@ help. There is no CORS.
 from __future__ import annotations
 
 import hmac
-from urllib.parse import urlsplit
+from collections.abc import Callable
+from urllib.parse import quote, urlsplit
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from covend.core.secret import Secret
+from covend.core.model import Moment
 from covend.web.errors import problem
+from covend.web.routes import Route, route_of
+from covend.web.visitor import CSRF_FIELD, CSRF_HEADER, VISITOR, Visitor, Visitors
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 OPEN_PATHS = frozenset({"/readyz", "/metrics"})
 """They need neither token nor Host: those who ask them are probes and scrapers."""
+
+LOOKS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+FORM = "application/x-www-form-urlencoded"
 
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
@@ -36,10 +42,12 @@ async def add_security_headers(_request: web.Request, response: web.StreamRespon
         response.headers.setdefault(name, value)
 
 
-def guard(*, token: Secret, hosts: frozenset[str], metrics_token: bool) -> Middleware:
-    """Let through what may ask; `hosts` are names accepted beside loopback, in any case."""
-    expected = token.reveal().encode()
-    assert expected
+def guard(
+    *, visitors: Visitors, hosts: frozenset[str], metrics_token: bool, now: Callable[[], Moment]
+) -> Middleware:
+    """Let through what may ask, and leave who it is in the request; `hosts` are names accepted
+    beside loopback, in any case.
+    """
     names = LOOPBACK | {name.lower() for name in hosts}
 
     @web.middleware
@@ -54,16 +62,51 @@ def guard(*, token: Secret, hosts: frozenset[str], metrics_token: bool) -> Middl
                 "foreign_host",
                 "This Host is none of covend's: add it to admin.hosts if it should be.",
             )
-        if not _has_token(request, expected):
-            return problem(
-                401,
-                "unauthorized",
-                "The header `Authorization: Bearer TOKEN` is missing, or its token is wrong.",
-                headers={hdrs.WWW_AUTHENTICATE: 'Bearer realm="covend"'},
-            )
-        return await handler(request)
+        route, visitor = route_of(request), visitors.of_request(request, now())
+        if visitor is None:
+            is_open = route is not None and route.is_open
+            return await handler(request) if is_open else _who_is_it(request, route)
+        request[VISITOR] = visitor
+        return await _refusal(request, route, visitor) or await handler(request)
 
     return check
+
+
+def _who_is_it(request: web.Request, route: Route | None) -> web.Response:
+    if route is not None and route.is_page and request.method == hdrs.METH_GET:
+        there = quote(request.path_qs, safe="/")
+        return web.Response(status=303, headers={hdrs.LOCATION: f"/login?next={there}"})
+    return problem(
+        401,
+        "unauthorized",
+        "The header `Authorization: Bearer TOKEN` is missing, or its token is wrong.",
+        headers={hdrs.WWW_AUTHENTICATE: 'Bearer realm="covend"'},
+    )
+
+
+async def _refusal(
+    request: web.Request, route: Route | None, visitor: Visitor
+) -> web.Response | None:
+    """Say why this visitor may not do this, if so; looking is free to all who have been let in."""
+    if request.method in LOOKS:
+        return None
+    if visitor.csrf is not None and not await _brings(request, visitor.csrf):
+        return problem(403, "no_csrf", "This form is too old: load its page again.")
+    if route is not None and route.verb is not None and not visitor.may_change:
+        return problem(
+            403, "read_only", f"The token of {visitor.name} may look, and change nothing."
+        )
+    return None
+
+
+async def _brings(request: web.Request, csrf: str) -> bool:
+    """Say whether a change by a session comes from one of its own pages."""
+    given = request.headers.get(CSRF_HEADER)
+    if given is None and request.content_type == FORM:
+        given = str((await request.post()).get(CSRF_FIELD, ""))
+    return given is not None and hmac.compare_digest(
+        given.encode(errors="surrogateescape"), csrf.encode()
+    )
 
 
 def _is_foreign_page(request: web.Request) -> bool:
@@ -93,13 +136,3 @@ def _own_address(request: web.Request) -> str | None:
     """Give the address at which this very request arrived."""
     name = request.transport.get_extra_info("sockname") if request.transport else None
     return name[0] if isinstance(name, tuple) else None
-
-
-def _has_token(request: web.Request, expected: bytes) -> bool:
-    given = request.headers.getall(hdrs.AUTHORIZATION, [])
-    if len(given) != 1:
-        return False
-    scheme, _, token = given[0].partition(" ")
-    # As bytes: compare_digest raises for texts beyond ASCII.
-    offered = token.strip().encode(errors="surrogateescape")
-    return scheme.lower() == "bearer" and hmac.compare_digest(offered, expected)

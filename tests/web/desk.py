@@ -29,6 +29,7 @@ from covend.core.states import Outcome, TaskState
 from covend.edges.github.client import GitHubClient
 from covend.edges.github.errors import NotFound
 from covend.edges.workspace.keeping import Workspaces
+from covend.services.auditing import Auditing
 from covend.services.clock import Clock
 from covend.services.installing import Installing
 from covend.services.intake import Intake
@@ -41,6 +42,7 @@ from covend.services.resending import Resending
 from covend.services.settling import Publishing, Settlements
 from covend.services.submitting import Submitting
 from covend.services.wakeups import Wakeups
+from covend.store.auditing import StoredAudit
 from covend.store.deliveries import StoredDeliveries
 from covend.store.effects import StoredEffects
 from covend.store.guards import StoredGuards
@@ -51,12 +53,15 @@ from covend.store.tasks import StoredTasks
 from covend.store.upkeep import StoredUpkeep
 from covend.telemetry.metrics import Metrics
 from covend.web.admin import STREAMS, admin_app
+from covend.web.rooms import Rooms
 from covend.web.streams import Streams
+from covend.web.visitor import Visitors
 from tests.store.arrivals import NOW, POLICY, arrival, draft, task_id
 from tests.web.door import listening
 from tests.web.paper_log import PaperLog, reconciler_of
 
 TOKEN = "the-operators-token"
+READER, READERS_TOKEN = "grafana", "the-readers-token"
 TERMS = Terms(concurrency=100)
 CONFIGURED_HOST = "covend.internal"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -231,7 +236,7 @@ async def open_desk(
         metrics=metrics,
         readiness=readiness,
     )
-    app = admin_app(
+    rooms = Rooms(
         deliveries=deliveries or stored,
         tasks=tasks,
         effects=StoredEffects(connection),
@@ -282,10 +287,16 @@ async def open_desk(
         metrics=metrics,
         clock=clock,
         readiness=readiness,
-        token=Secret(TOKEN),
+        reconciler=reconciler,
+        audit=StoredAudit(connection),
+        auditing=Auditing(audit=StoredAudit(connection), clock=clock),
+        redact=lambda text: text.replace(TOKEN, "[secret]"),
+    )
+    app = admin_app(
+        rooms,
+        visitors=Visitors(Secret(TOKEN), {READER: Secret(READERS_TOKEN)}),
         hosts=frozenset({CONFIGURED_HOST}),
         metrics_token=metrics_token,
-        reconciler=reconciler,
     )
     runner = web.AppRunner(app)
     async with listening(runner) as port, aiohttp.ClientSession() as session:

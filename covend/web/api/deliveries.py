@@ -11,20 +11,30 @@ from covend.core.errors import NotFoundError, UserError
 from covend.core.model import DeliveryId, TaskId
 from covend.core.sources.request import Refused, parse_object, text_of
 from covend.core.states import DeliveryState
-from covend.services.replaying import Replayed, Replaying
-from covend.store.protocol import Accepted, Deliveries, Foreseen, StoredDelivery
+from covend.services.replaying import Replayed
+from covend.store.protocol import Accepted, Foreseen, StoredDelivery
 from covend.web.api import shapes
 from covend.web.api.query import NUMBER_CURSOR, Query
 from covend.web.api.wishes import read_object
+from covend.web.rooms import Rooms
+from covend.web.routes import Route, get, post
 
 
 class DeliveriesApi:
     """`/api/v1/deliveries`."""
 
-    def __init__(self, *, deliveries: Deliveries, replaying: Replaying) -> None:
-        """Read from the store; replay by `replaying`."""
-        self._deliveries = deliveries
-        self._replaying = replaying
+    def __init__(self, rooms: Rooms) -> None:
+        """Read from the store; change by `replaying`."""
+        self._deliveries = rooms.deliveries
+        self._replaying = rooms.replaying
+
+    def routes(self) -> tuple[Route, ...]:
+        """List what is answered here."""
+        return (
+            get("/api/v1/deliveries", self.page, "list_deliveries"),
+            get("/api/v1/deliveries/{id}", self.one, "get_delivery"),
+            post("/api/v1/deliveries/{id}/replay", self.replay, "replay_delivery", verb="replay"),
+        )
 
     async def page(self, request: web.Request) -> web.Response:
         """List."""

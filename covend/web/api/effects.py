@@ -7,20 +7,27 @@ from __future__ import annotations
 from aiohttp import web
 
 from covend.core.states import EffectState
-from covend.services.resending import Resending
-from covend.store.protocol import Effects
 from covend.web.api import shapes
 from covend.web.api.query import ID_CURSOR, Query
 from covend.web.api.wishes import read_reason
+from covend.web.rooms import Rooms
+from covend.web.routes import Route, get, post
 
 
 class EffectsApi:
     """`/api/v1/effects`."""
 
-    def __init__(self, *, effects: Effects, resending: Resending) -> None:
+    def __init__(self, rooms: Rooms) -> None:
         """Read from the store; change by `resending`."""
-        self._effects = effects
-        self._resending = resending
+        self._effects = rooms.effects
+        self._resending = rooms.resending
+
+    def routes(self) -> tuple[Route, ...]:
+        """List what is answered here."""
+        return (
+            get("/api/v1/effects", self.page, "list_effects"),
+            post("/api/v1/effects/{id}/retry", self.retry, "retry_effect", verb="retry_effect"),
+        )
 
     async def page(self, request: web.Request) -> web.Response:
         """List."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from aiohttp import web
 
 from covend.core.errors import UserError
-from covend.services.installing import Installing
-from covend.store.protocol import Installation, Installations
+from covend.store.protocol import Installation
 from covend.web.api import shapes
 from covend.web.api.query import Query
 from covend.web.api.wishes import read_wish
+from covend.web.rooms import Rooms
+from covend.web.routes import Route, get, post
 
 _DIGITS_MAX = 18
 
@@ -17,10 +18,18 @@ _DIGITS_MAX = 18
 class InstallationsApi:
     """`/api/v1/installations`."""
 
-    def __init__(self, *, installations: Installations, installing: Installing) -> None:
+    def __init__(self, rooms: Rooms) -> None:
         """Read from the store; change by `installing`."""
-        self._installations = installations
-        self._installing = installing
+        self._installations = rooms.installations
+        self._installing = rooms.installing
+
+    def routes(self) -> tuple[Route, ...]:
+        """List what is answered here."""
+        forget = "/api/v1/installations/{id}/forget"
+        return (
+            get("/api/v1/installations", self.page, "list_installations"),
+            post(forget, self.forget, "forget_installation", verb="forget"),
+        )
 
     async def page(self, request: web.Request) -> web.Response:
         """List all, the newest first."""

@@ -10,10 +10,11 @@ from aiohttp import web
 from covend.core.errors import UserError
 from covend.core.units import DURATION_FORMS, UnitError, parse_duration
 from covend.services.looks import Look
-from covend.services.reconciler import Reconciler
 from covend.web.api import shapes
 from covend.web.api.query import Query
 from covend.web.api.wishes import read_object
+from covend.web.rooms import Rooms
+from covend.web.routes import Route, get, post
 
 WAIT_S = 10.0
 """So long the answer waits for the end of the look; a longer one is told of by the list."""
@@ -22,9 +23,16 @@ WAIT_S = 10.0
 class ReconcilingApi:
     """`/api/v1/reconcile`."""
 
-    def __init__(self, reconciler: Reconciler) -> None:
+    def __init__(self, rooms: Rooms) -> None:
         """Ask its loop, which looks whether or not anybody waits for the answer."""
-        self._reconciler = reconciler
+        self._reconciler = rooms.reconciler
+
+    def routes(self) -> tuple[Route, ...]:
+        """List what is answered here."""
+        return (
+            get("/api/v1/reconcile", self.page, "list_looks"),
+            post("/api/v1/reconcile", self.ask, "reconcile", verb="reconcile"),
+        )
 
     async def ask(self, request: web.Request) -> web.Response:
         """Ask for a look: 200 with what it came to, 202 with what it has come to so far."""

@@ -6,22 +6,32 @@ from aiohttp import web
 
 from covend.core.errors import UserError
 from covend.core.waiting import is_over
-from covend.services.clock import Clock
-from covend.services.operations import Operations
-from covend.store.protocol import Guards
 from covend.web.api import shapes
 from covend.web.api.query import Query
 from covend.web.api.wishes import EVERYTHING, read_wish
+from covend.web.rooms import Rooms
+from covend.web.routes import Route, get, post
 
 
 class SafeguardsApi:
     """`/api/v1/safeguards`, and `pause`, `resume` and `drain` beside it."""
 
-    def __init__(self, *, guards: Guards, clock: Clock, operations: Operations) -> None:
+    def __init__(self, rooms: Rooms) -> None:
         """Read from the store; change by `operations`."""
-        self._guards = guards
-        self._clock = clock
-        self._operations = operations
+        self._guards = rooms.guards
+        self._clock = rooms.clock
+        self._operations = rooms.operations
+
+    def routes(self) -> tuple[Route, ...]:
+        """List what is answered here."""
+        one = "/api/v1/safeguards/{id:.+}"  # an id has slashes, as they are or as %2F
+        return (
+            get("/api/v1/safeguards", self.page, "list_safeguards"),
+            post(f"{one}/reset", self.reset, "reset_safeguard", verb="reset"),
+            post("/api/v1/pause", self.pause, "pause", verb="pause", target="scope"),
+            post("/api/v1/resume", self.resume, "resume", verb="resume", target="scope"),
+            post("/api/v1/drain", self.drain, "drain", verb="drain", target="scope"),
+        )
 
     async def page(self, request: web.Request) -> web.Response:
         """List all that hold or count, by id; what is not there is at rest."""

@@ -16,13 +16,13 @@ from covend.core.safeguards.circuit import CLOSED, HALF_OPEN, OPEN
 from covend.core.safeguards.shapes import Safeguard, SafeguardKind
 from covend.core.states import EffectState, TaskState
 from covend.core.waiting import is_over
-from covend.services.clock import Clock
-from covend.services.readiness import Readiness
-from covend.store.protocol import Gauges, Guards, Upkeep
+from covend.store.protocol import Gauges
 from covend.telemetry.logs import Log
 from covend.telemetry.metrics import CONTENT_TYPE, Metrics
 from covend.web.api import shapes
 from covend.web.api.query import Query
+from covend.web.rooms import Rooms
+from covend.web.routes import Route, get
 
 STORE_WAIT_S = 2.0
 """A store that has not answered by then does not answer, as far as /readyz and /metrics care."""
@@ -33,21 +33,21 @@ log = Log("web.system")
 class SystemApi:
     """`/readyz`, `/metrics` and `/api/v1/stats`."""
 
-    def __init__(
-        self,
-        *,
-        upkeep: Upkeep,
-        guards: Guards,
-        metrics: Metrics,
-        clock: Clock,
-        readiness: Readiness,
-    ) -> None:
+    def __init__(self, rooms: Rooms) -> None:
         """Read from the store and from what the process says of itself."""
-        self._upkeep = upkeep
-        self._guards = guards
-        self._metrics = metrics
-        self._clock = clock
-        self._readiness = readiness
+        self._upkeep = rooms.upkeep
+        self._guards = rooms.guards
+        self._metrics = rooms.metrics
+        self._clock = rooms.clock
+        self._readiness = rooms.readiness
+
+    def routes(self) -> tuple[Route, ...]:
+        """List what is answered here."""
+        return (
+            get("/readyz", self.ready, "ready"),
+            get("/metrics", self.metrics, "metrics"),
+            get("/api/v1/stats", self.stats, "stats"),
+        )
 
     async def ready(self, _request: web.Request) -> web.Response:
         """Answer 200 where deliveries are taken and the store answers, else 503.

@@ -14,14 +14,14 @@ from aiohttp import web
 from covend.core.errors import NotFoundError, UserError
 from covend.core.sources.submission import read_key, read_submission
 from covend.core.states import TaskState
-from covend.services.live import Ended, Follower, Live, Printed
-from covend.services.operations import Operations
-from covend.services.submitting import Submitting
-from covend.store.protocol import Tasks, TaskStory
+from covend.services.live import Ended, Follower, Printed
+from covend.store.protocol import TaskStory
 from covend.web.api import shapes
 from covend.web.api.explaining import Explaining
 from covend.web.api.query import ID_CURSOR, Query
 from covend.web.api.wishes import read_object, read_reason, read_wish
+from covend.web.rooms import Rooms
+from covend.web.routes import Route, get, post
 from covend.web.streams import Batch, Frame, Streams, last_event_id
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -30,25 +30,30 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 class TasksApi:
     """`/api/v1/tasks`."""
 
-    def __init__(
-        self,
-        *,
-        tasks: Tasks,
-        live: Live,
-        streams: Streams,
-        operations: Operations,
-        submitting: Submitting,
-        explaining: Explaining,
-    ) -> None:
+    def __init__(self, rooms: Rooms, streams: Streams, explaining: Explaining) -> None:
         """Read from the store and from the logs of attempts; change by `operations`, and take new
         work by `submitting`.
         """
-        self._tasks = tasks
+        self._tasks = rooms.tasks
         self._explaining = explaining
-        self._live = live
+        self._live = rooms.live
         self._streams = streams
-        self._operations = operations
-        self._submitting = submitting
+        self._operations = rooms.operations
+        self._submitting = rooms.submitting
+
+    def routes(self) -> tuple[Route, ...]:
+        """List what is answered here."""
+        one = "/api/v1/tasks/{id}"
+        return (
+            get("/api/v1/tasks", self.page, "list_tasks"),
+            post("/api/v1/tasks", self.submit, "submit_task", verb="submit", target="rule"),
+            get(one, self.one, "get_task"),
+            get(f"{one}/attempts", self.attempts, "list_attempts"),
+            get(f"{one}/attempts/{{number}}/log", self.log, "get_log"),
+            post(f"{one}/cancel", self.cancel, "cancel_task", verb="cancel"),
+            post(f"{one}/retry", self.retry, "retry_task", verb="retry"),
+            post(f"{one}/approve", self.approve, "approve_task", verb="approve"),
+        )
 
     async def page(self, request: web.Request) -> web.Response:
         """List."""

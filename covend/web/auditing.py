@@ -1,0 +1,74 @@
+"""Writes every change that the admin listener is asked for into the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import orjson
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from covend.core.audit import CLIENT_MAX, DETAILS_MAX, Way, Wish
+from covend.services.auditing import Auditing
+from covend.web.routes import Route, route_of
+from covend.web.visitor import CSRF_FIELD, VISITOR
+
+OUTCOME = web.RequestKey("outcome", str)
+"""Where a handler that answers an error by a page says which one it was."""
+_FORM = "application/x-www-form-urlencoded"
+
+
+def auditor(auditing: Auditing, redact: Callable[[str], str]) -> Middleware:
+    """Note what has a verb; `redact` takes known secrets out of what is written down."""
+
+    @web.middleware
+    async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
+        route = route_of(request)
+        if route is None or route.verb is None:
+            return await handler(request)
+        async with auditing.noting(await _wish(request, route, route.verb, redact)) as noted:
+            response = await handler(request)
+            noted.outcome = request.get(OUTCOME, noted.outcome)
+            return response
+
+    return note
+
+
+async def _wish(
+    request: web.Request, route: Route, verb: str, redact: Callable[[str], str]
+) -> Wish:
+    asked = await _asked(request)
+    target = request.match_info.get(route.target) or asked.get(route.target)
+    rest = {name: value for name, value in asked.items() if name not in {CSRF_FIELD, route.target}}
+    client = request.headers.get("User-Agent")
+    return Wish(
+        who=request[VISITOR].name,
+        way=Way.DASHBOARD if route.is_page else Way.API,
+        address=request.remote or "unix",
+        client=_line(client, CLIENT_MAX) if client else None,
+        verb=verb,
+        target=redact(_line(str(target), CLIENT_MAX)) if target else None,
+        details=redact(_line(orjson.dumps(rest).decode(), DETAILS_MAX)),
+    )
+
+
+async def _asked(request: web.Request) -> Mapping[str, object]:
+    """Read what is asked as far as it can be read: to refuse it is the handler's business."""
+    if request.content_type == _FORM:
+        form = await request.post()
+        return {name: _values(form.getall(name)) for name in form}
+    try:
+        given = orjson.loads(await request.read() or b"{}")
+    except orjson.JSONDecodeError:
+        return {}
+    return given if isinstance(given, dict) else {}
+
+
+def _values(values: Sequence[object]) -> object:
+    texts = [value for value in values if isinstance(value, str)]
+    return texts[0] if len(texts) == 1 else texts
+
+
+def _line(text: str, longest: int) -> str:
+    printable = "".join(each if each.isprintable() else "?" for each in text)
+    return printable if len(printable) <= longest else f"{printable[: longest - 1]}…"
