@@ -383,3 +383,17 @@ async def test_no_packs_are_put_together_while_they_are_handed_out(
     directory = await make_directory(open_folder / "workspaces", "01task-1")
     await checkout(forge.spec(Kind.HEAD, owner=AGENT), directory, mirrors)
     assert held == [True]
+
+
+async def test_an_agent_can_commit_without_a_home_of_its_own(forge: Forge, tmp_path: Path) -> None:
+    _, workspace = await checked_out(forge, tmp_path, forge.spec(Kind.HEAD))
+    commit_as_an_agent(workspace)
+    told = run_git(workspace, "log", "-1", "--format=%an <%ae>")
+    assert told.strip() == "covend <covend@localhost>"
+
+
+def commit_as_an_agent(workspace: Path) -> None:
+    nowhere = {"HOME": "/nonexistent", "PATH": os.environ["PATH"]}
+    (workspace / "made.txt").write_text("made")
+    for words in (["add", "made.txt"], ["commit", "--quiet", "-m", "made"]):
+        subprocess.run(["git", *words], cwd=workspace, env=nowhere, check=True)

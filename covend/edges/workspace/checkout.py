@@ -17,7 +17,7 @@ from covend.edges.workspace import removal
 from covend.edges.workspace.directory import Directory
 from covend.edges.workspace.faults import Fault, fault_of
 from covend.edges.workspace.fetching import Commits, fetch
-from covend.edges.workspace.git import git
+from covend.edges.workspace.git import EMAIL, NAME, git
 from covend.edges.workspace.handover import hand_over, share_objects
 from covend.edges.workspace.mirror import Mirror, Mirrors
 from covend.edges.workspace.spec import Spec, check
@@ -30,16 +30,21 @@ _FAST = (
     # A checkout that a power cut spoils is made anew, not repaired.
     *("-c", "core.fsync=none"),
 )
-_CONFIG = """\
+_CONFIG = f"""\
 [remote "origin"]
-\turl = "{url}"
+\turl = "{{url}}"
 \tfetch = +refs/heads/*:refs/remotes/origin/*
 [gc]
 \tauto = 0
 [maintenance]
 \tauto = false
+[user]
+\tname = {NAME}
+\temail = {EMAIL}
 """
-"""No upkeep that git would begin by itself, in the background, beside the agent."""
+"""No upkeep that git would begin by itself, in the background, beside the agent; and a name for its
+commits, which an empty home has none of: GIT_AUTHOR_NAME and the like come before it.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

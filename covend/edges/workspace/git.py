@@ -38,6 +38,8 @@ OUTPUT_BYTES_MAX = 64 << 20
 """Of what git prints: a tree made to be endless ends git, and not covend."""
 DATA_BYTES_MAX = 4 << 30
 """Of memory, for each process: a tree made to be endless is unfolded there before it is printed."""
+NAME, EMAIL = "covend", "covend@localhost"
+"""Whose commits those are that nobody else has signed."""
 _CHUNK = 1 << 16
 
 _PASSED = (
@@ -68,8 +70,8 @@ _CLEAN = {
     "HOME": "/nonexistent",
     "LC_ALL": "C",
     # For the merge that a checkout may ask for.
-    **dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), "covend"),
-    **dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "covend@localhost"),
+    **dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), NAME),
+    **dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), EMAIL),
 }
 
 _SWITCHES = (
