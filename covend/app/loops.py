@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from covend.app.listening import Desk
 from covend.app.parts import Parts
+from covend.services.auditing import Auditing
 from covend.services.closing import Closing
 from covend.services.commanding import Commanding
 from covend.services.concluding import Concluding
@@ -16,6 +17,7 @@ from covend.services.rerunning import Rerunning
 from covend.services.ripening import Ripening
 from covend.services.settling import Publishing, Settlements
 from covend.services.tidying import Tidying
+from covend.services.upkeep import Upkeep
 
 
 def loops_of(
@@ -65,6 +67,7 @@ def loops_of(
             wakeups=parts.wakeups,
             key=publishing.key,
             verbs=parts.rulebook.verbs,
+            auditing=Auditing(audit=parts.audit, clock=parts.clock),
         ),
         Rerunning(
             reruns=parts.reruns,
@@ -89,5 +92,12 @@ def loops_of(
             revoke_idle=parts.github.revoke_idle,
             age_s=parts.settings.store.retention.workspaces_s,
             budget_bytes=parts.settings.limits.workspaces_bytes,
+        ),
+        Upkeep(
+            retention=parts.retention,
+            kept=parts.settings.store.retention,
+            rates_s=max((rate.window_s for rate in parts.settings.safeguards.rate), default=0.0),
+            logs=parts.settings.state_dir / "logs",
+            clock=parts.clock,
         ),
     )
