@@ -6,6 +6,7 @@ from covend.app.parts import Parts
 from covend.core.model import EffectKind
 from covend.edges.callbacks.sender import Sender
 from covend.edges.github.surfaces import SURFACES, Surface
+from covend.services.adopting import Adopting
 from covend.services.calling import Calling
 from covend.services.fencing import Fencing
 from covend.services.following import Following
@@ -44,6 +45,7 @@ def publisher_of(parts: Parts, settlements: Settlements) -> Publisher:
         metrics=parts.metrics,
     )
     pulls = Surface(send=pushing.send, look_up=pushing.look_up)
+    adopting = Adopting(effects=parts.effects, cursors=parts.cursors, clock=parts.clock)
     return Publisher(
         effects=parts.effects,
         github=parts.github,
@@ -59,7 +61,7 @@ def publisher_of(parts: Parts, settlements: Settlements) -> Publisher:
             metrics=parts.metrics,
             settlements=settlements,
         ),
-        surfaces={**SURFACES, EffectKind.PULL_REQUEST: pulls},
+        surfaces=adopting.over({**SURFACES, EffectKind.PULL_REQUEST: pulls}),
     )
 
 

@@ -47,6 +47,16 @@ def migrate(database: sqlite3.Connection) -> None:
         _keep_trigger(database, trigger, text)
 
 
+def steps_count() -> int:
+    """Give the schema that this covend knows."""
+    return len(list(_steps()))
+
+
+def stale_triggers(database: sqlite3.Connection) -> list[str]:
+    """Name the triggers that are missing, or do not say what the tables of states do."""
+    return [name for name, text in _triggers() if _text_of(database, name) != text]
+
+
 def _steps() -> Iterable[str]:
     folder = files("covend.store.sqlite") / "migrations"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
@@ -78,8 +88,11 @@ def _triggers() -> Iterable[tuple[str, str]]:
 
 
 def _keep_trigger(database: sqlite3.Connection, name: str, text: str) -> None:
-    row = database.execute(
-        (files("covend.store.sqlite") / "find_trigger.sql").read_text(encoding="utf-8"), (name,)
-    ).fetchone()
-    if row is None or row[0] != text:
+    if _text_of(database, name) != text:
         _in_one_transaction(database, f"DROP TRIGGER IF EXISTS {name}", text)
+
+
+def _text_of(database: sqlite3.Connection, name: str) -> str | None:
+    query = (files("covend.store.sqlite") / "find_trigger.sql").read_text(encoding="utf-8")
+    row = database.execute(query, (name,)).fetchone()
+    return row[0] if row else None

@@ -14,6 +14,16 @@ WHERE number = :number AND outcome IS NULL;
 SELECT * FROM audit
 WHERE number < :before
 AND (:verb IS NULL OR verb = :verb)
-AND (:target IS NULL OR target = :target)
+AND (:who IS NULL OR who = :who)
+ORDER BY number DESC
+LIMIT :limit;
+
+-- name: list_audit_of_target
+-- As list_audit, by the index of what was changed.
+SELECT * FROM audit INDEXED BY audit_by_target
+WHERE target = :target
+AND number < :before
+AND (:verb IS NULL OR verb = :verb)
+AND (:who IS NULL OR who = :who)
 ORDER BY number DESC
 LIMIT :limit;

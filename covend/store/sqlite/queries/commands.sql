@@ -61,3 +61,7 @@ WHERE rowid IN (
     ) AS n
 )
 ORDER BY id DESC;
+
+-- name: find_command
+-- What became of what a delivery has said to covend itself.
+SELECT verb, state, reason FROM commands WHERE delivery_id = :id;

@@ -313,6 +313,16 @@ WHERE
 ORDER BY id DESC
 LIMIT :limit;
 
+-- name: list_effects_not_done
+-- As list_effects, by the index of what is not done.
+SELECT * FROM effects INDEXED BY effects_not_done
+WHERE
+    state IN ('pending', 'sending', 'unknown', 'failed', 'withheld')
+    AND state = :state
+    AND id < :cursor
+ORDER BY id DESC
+LIMIT :limit;
+
 -- name: list_task_effects
 -- What a task made visible, in order.
 SELECT * FROM effects WHERE task_id = :task_id ORDER BY id;

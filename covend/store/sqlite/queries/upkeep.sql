@@ -1,9 +1,13 @@
+-- name: list_counts
+-- The gauges covend_tasks and covend_effects.
+SELECT noun, state, count FROM counts;
+
 -- name: count_tasks_by_state
--- The gauge covend_tasks.
+-- Counted one by one, for who does not believe the gauge.
 SELECT state, count(*) AS count FROM tasks GROUP BY state;
 
 -- name: count_effects_by_state
--- The gauge covend_effects.
+-- As count_tasks_by_state.
 SELECT state, count(*) AS count FROM effects GROUP BY state;
 
 -- name: oldest_waiting
