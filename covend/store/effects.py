@@ -8,10 +8,11 @@ import orjson
 
 from covend.core.effects.dismissals import slots_beside
 from covend.core.errors import AmbiguousIdError, ConflictError
-from covend.core.model import Effect, EffectDraft, EffectId, Moment, Task, TaskId
+from covend.core.model import Effect, EffectDraft, EffectId, EffectKind, Moment, Task, TaskId
 from covend.core.states import EffectState
 from covend.store.connection import Ask, Connection, Row, Script, one, rows
 from covend.store.rows import effect_of
+from covend.store.searching import find_effects
 
 AFTER_ALL_IDS = "~"
 """Sorts behind every id, so that the first page needs no query of its own."""
@@ -179,15 +180,19 @@ class StoredEffects:
         cursor: str | None = None,
         state: EffectState | None = None,
         task: str | None = None,
+        kind: EffectKind | None = None,
     ) -> tuple[Sequence[Effect], str | None]:
         """See `Effects.page`."""
-        items = await self._list(
-            "list_effects",
-            limit=limit + 1,
-            cursor=cursor or AFTER_ALL_IDS,
-            state=state,
-            task_id=task,
-        )
+        below = cursor or AFTER_ALL_IDS
+        if kind is not None:
+            looked = find_effects(kind, limit=limit, cursor=below, state=state, task_id=task)
+            found, following = await self._connection.read(looked)
+            return [effect_of(row) for row in found], following
+        asked = {"limit": limit + 1, "cursor": below, "state": state}
+        if task is None and state not in {None, EffectState.DONE}:
+            items = await self._list("list_effects_not_done", **asked)
+        else:
+            items = await self._list("list_effects", **asked, task_id=task)
         shown = items[:limit]
         return shown, shown[-1].id if len(items) > limit else None
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from covend.core.model import Moment
+from covend.core.safeguards.shapes import SpendingId, Spent
 from covend.core.states import EffectState, TaskState
-from covend.store.connection import Connection, Script, one, rows
+from covend.store import spending
+from covend.store.connection import Connection, Row, Script, one, rows
 from covend.store.protocol import Gauges
 
 
@@ -22,6 +25,10 @@ class StoredUpkeep:
         """See `Upkeep.gauges`."""
         return await self._connection.read(self._measure(now))
 
+    async def spent(self, budget: SpendingId) -> Spent:
+        """See `Upkeep.spent`."""
+        return (await self._connection.read(spending.read([budget]))).get(budget, Spent())
+
     async def newest_moment(self) -> Moment:
         """See `Upkeep.newest_moment`."""
         row = await self._connection.read(one("newest_moment"))
@@ -32,13 +39,16 @@ class StoredUpkeep:
         await self._connection.read(one("newest_moment"))
 
     def _measure(self, now: Moment) -> Script[Gauges]:
-        tasks = yield from rows("count_tasks_by_state")
-        effects = yield from rows("count_effects_by_state")
+        counts = yield from rows("list_counts")
         oldest = yield from one("oldest_waiting", now=now)
         return Gauges(
-            tasks={TaskState(row["state"]): row["count"] for row in tasks},
-            effects={EffectState(row["state"]): row["count"] for row in effects},
+            tasks={TaskState(state): count for state, count in _of("task", counts)},
+            effects={EffectState(state): count for state, count in _of("effect", counts)},
             oldest_queued_at=oldest["queued_at"] if oldest else None,
             oldest_effect_at=oldest["effect_at"] if oldest else None,
             wal_bytes=self._wal.stat().st_size if self._wal.exists() else 0,
         )
+
+
+def _of(noun: str, counts: Sequence[Row]) -> Iterator[tuple[str, int]]:
+    return ((row["state"], row["count"]) for row in counts if row["noun"] == noun)
