@@ -5,28 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from covend.config.agent_tables import AgentTable, ContainerTable
+from covend.config.agent_tables import Budgets as BudgetsTable
 from covend.config.github_events import is_command
 from covend.config.inward import schedules_of, sources_of
 from covend.config.locate import KeyPath
 from covend.config.outward import callbacks_of
 from covend.config.presets import COMMANDS, STOP_SIGNAL, STOP_SIGNALS, preset_of
+from covend.config.rule_tables import RuleTable, TermsTable, WhenTable
+from covend.config.samples import Bodies, samples_of
 from covend.config.schema import (
     AdminTable,
-    AgentTable,
     ConfigTable,
-    ContainerTable,
     GitHubTable,
     LimitsTable,
-    RuleTable,
     SafeguardsTable,
     ServerTable,
     StoreTable,
-    TermsTable,
-    WhenTable,
 )
-from covend.config.schema import Budgets as BudgetsTable
 from covend.config.trust import CONFINEMENT
 from covend.config.values import read_address
 from covend.core.bounds import (
@@ -66,13 +65,18 @@ from covend.core.settings import (
 
 Secrets = Mapping[KeyPath, Secret]
 Agents = Mapping[str, Agent]
+NO_BODIES: Bodies = MappingProxyType({})
 
 MAY_COMMAND = ("admin", "maintain", "write")
 """Whom a rule with a command obeys where its `allow` is silent."""
 
 
 def assemble(
-    config: ConfigTable, templates: Mapping[int, str], secrets: Secrets, directory: Path
+    config: ConfigTable,
+    templates: Mapping[int, str],
+    secrets: Secrets,
+    directory: Path,
+    bodies: Bodies = NO_BODIES,
 ) -> Settings:
     """Give the settings; `directory` is where relative paths begin, `secrets` may be empty."""
     agents = {name: _agent(name, agent) for name, agent in config.agents.items()}
@@ -91,6 +95,7 @@ def assemble(
         callbacks=callbacks_of(config.callbacks, secrets),
         schedules=schedules_of(config.schedules),
         sources=sources_of(config.sources, secrets),
+        tests=samples_of(config.tests, bodies) if bodies else (),
         policies=policies,
         policies_by_trust={
             (rule.name, trust): policy

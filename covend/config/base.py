@@ -12,11 +12,15 @@ from covend.config.values import FilePath, Name, Variable, never_plain, wrong
 class Table(BaseModel):
     """A table of the file: no unknown keys, and no value taken for one of another kind."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, defer_build=True, use_attribute_docstrings=True
+    )
 
 
 class OneOf(Table):
     """A table of which exactly one key is written."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     @model_validator(mode="after")
     def _has_exactly_one(self) -> Self:
@@ -30,8 +34,11 @@ class SecretTable(OneOf):
     """Where a secret is read from."""
 
     file: FilePath | None = None
+    """A file that holds it, with a mode that lets nobody else read it; relative to this file."""
     env: Variable | None = None
+    """The variable of covend's environment that holds it."""
     credential: Name | None = None
+    """The name of a credential of systemd, as in `LoadCredential=`."""
 
 
 SecretSource = Annotated[SecretTable, BeforeValidator(never_plain)]

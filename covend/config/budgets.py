@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from covend.config.agent_tables import Budgets
 from covend.config.locate import KeyPath
 from covend.config.presets import preset_of
 from covend.config.problems import Finding, shown
-from covend.config.schema import Budgets, ConfigTable
+from covend.config.schema import ConfigTable
 from covend.config.trust import agents_in_use, terms_of
 from covend.core.settings import Preset
 

@@ -1,6 +1,6 @@
 """What is allowed, yet probably not what was meant; each is a warning and stops nothing.
 
-Works on a file that has no errors.
+Works on a file that fits the schema, or on what of it does.
 """
 
 from __future__ import annotations
@@ -20,11 +20,16 @@ from covend.config.github_events import (
 )
 from covend.config.inward import find_source_cautions, senders_in
 from covend.config.locate import KeyPath
+from covend.config.no_effect import find_no_effect
 from covend.config.outward import find_callback_cautions
 from covend.config.problems import Finding
-from covend.config.schema import ConfigTable, RuleTable
+from covend.config.reach import find_unreachable
+from covend.config.rule_tables import RuleTable
+from covend.config.same_work import find_key_cautions
+from covend.config.schema import ConfigTable
 from covend.config.trust import agents_in_use, confined_by_trust, find_trust_cautions
 from covend.config.values import LOOPBACK, read_address
+from covend.core.reconciling import LOG_KEPT_S
 
 ON_THREADS = frozenset({"comment", "labels", "reaction"})
 """What stands on a pull request or an issue."""
@@ -36,9 +41,11 @@ def find_cautions(config: ConfigTable) -> Iterator[Finding]:
     yield from _idle_agents(config)
     yield from _unconfined(config)
     yield from _concurrency(config)
+    yield from _retention(config)
     yield from find_budget_cautions(config)
     yield from find_callback_cautions(config)
     yield from find_source_cautions(config)
+    yield from find_no_effect(config)
     if not config.rules:
         yield Finding(path=("rules",), message="are missing: every delivery will be ignored")
     for index, rule in enumerate(config.rules):
@@ -66,6 +73,16 @@ def _concurrency(config: ConfigTable) -> Iterator[Finding]:
         if (getattr(limits, name) or 0) > limits.concurrency:
             message = f"is more than limits.concurrency = {limits.concurrency}: it never holds"
             yield Finding(path=("limits", name), message=message)
+
+
+def _retention(config: ConfigTable) -> Iterator[Finding]:
+    kept_s = config.store.retention.deliveries
+    if config.github is not None and kept_s < LOG_KEPT_S:
+        message = (
+            "is shorter than the three days that GitHub's log of deliveries reaches back: what was"
+            " missed for longer than nine tenths of it is not fetched any more"
+        )
+        yield Finding(path=("store", "retention", "deliveries"), message=message)
 
 
 def _unconfined(config: ConfigTable) -> Iterator[Finding]:
@@ -100,6 +117,8 @@ def _rule(config: ConfigTable, path: KeyPath, rule: RuleTable) -> Iterator[Findi
     yield from find_trust_cautions(config, path, rule, _events(rule))
     yield from _publish(config, path, rule)
     yield from _never(path, rule)
+    yield from find_unreachable(config, path, rule)
+    yield from find_key_cautions(path, rule, _events(rule))
 
 
 def _publish(config: ConfigTable, path: KeyPath, rule: RuleTable) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from covend.config.outward import caution_about_secret, complaint_about_secret
 from covend.config.pem import complaint_about_private_key
 from covend.config.problems import Finding, without_opaque
 from covend.config.tables import named_tables, table, tables_in
+from covend.config.tokens import caution_about_token
 from covend.core.secret import Secret
 
 SECRET_BYTES_MAX = 64 * 1024
@@ -72,7 +73,7 @@ def _read_one(
         credentials.cautions.append(Finding(path=path, message=message))
     if complaint := complaint_about_secret(path, text):
         credentials.errors.append(Finding(path=path, message=complaint))
-    elif caution := caution_about_secret(path, text):
+    elif caution := caution_about_secret(path, text) or caution_about_token(path, text):
         credentials.cautions.append(Finding(path=path, message=caution))
     if path == ("github", "private_key") and (complaint := complaint_about_private_key(text)):
         credentials.errors.append(Finding(path=path, message=complaint))

@@ -179,6 +179,29 @@ EVENTS_WITH: Mapping[str, frozenset[str]] = {
 """For each `when` key that not every event can answer: the events whose payload, or a look-up, may.
 """
 
+DECIDES_DRAFT: Mapping[tuple[str, str | None], bool] = {
+    ("pull_request", "ready_for_review"): False,
+    ("pull_request", "converted_to_draft"): True,
+}
+"""Actions after which a pull request is known to be a draft, or to be none."""
+
+EVENTS_OF_APPS = frozenset(
+    {
+        *("check_run.rerequested", "check_run.requested_action"),
+        *("check_suite.requested", "check_suite.rerequested"),
+        *("installation", "installation_repositories", "installation_target"),
+        *(
+            "github_app_authorization",
+            "deployment_protection_rule",
+            "personal_access_token_request",
+        ),
+        *("security_advisory",),
+    }
+)
+"""What the webhooks of repositories and organizations never get; a name alone is all its actions.
+https://docs.github.com/en/webhooks/webhook-events-and-payloads says it of each.
+"""
+
 
 def is_command(event: str) -> bool:
     """Say whether an entry of `on` asks for commands."""

@@ -13,18 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from covend.config import credentials, prompts
+from covend.config import credentials, prompts, samples
 from covend.config.assemble import assemble
 from covend.config.cautions import find_cautions
 from covend.config.inward import check_secrets
 from covend.config.locate import KeyPath, locate
 from covend.config.not_yet import find_not_yet
 from covend.config.overrides import has_units, kind_at, override
+from covend.config.presets import filled_in, preset_of
 from covend.config.problems import ConfigErrors, Finding, Problem, Source, masked_line
 from covend.config.references import check_references
 from covend.config.reserved import find_reserved
 from covend.config.schema import ConfigTable
-from covend.config.shape import fit
+from covend.config.shape import fit, salvage
+from covend.config.tokens import check_tokens
 from covend.core.settings import Settings
 from covend.core.units import print_duration, print_size
 
@@ -88,16 +90,21 @@ def _judge(
     directory = path.absolute().parent
     config, misfits = fit(tables)
     templates, unreadable = prompts.read_all(tables, directory)
+    bodies, unfit = samples.read_all(tables, directory)
     kept = credentials.Credentials()
     if environ is not None:
         kept = credentials.read_all(tables, directory, environ)
     references = check_references(tables, templates)
-    others = [*find_reserved(tables), *check_secrets(tables, kept.secrets)]
-    errors = [*findings, *misfits, *unreadable, *kept.errors, *references, *others]
-    cautions = [*kept.cautions, *find_not_yet(tables), *(find_cautions(config) if config else ())]
+    others = [
+        *find_reserved(tables),
+        *check_secrets(tables, kept.secrets),
+        *check_tokens(kept.secrets),
+    ]
+    errors = [*findings, *misfits, *unreadable, *unfit, *kept.errors, *references, *others]
+    cautions = [*kept.cautions, *find_not_yet(tables), *_cautions(tables, config, misfits)]
     settings = None
     if config is not None and not errors:
-        settings = assemble(config, templates, kept.secrets, directory)
+        settings = assemble(config, templates, kept.secrets, directory, bodies)
     return Inspection(
         path=path,
         settings=settings,
@@ -109,14 +116,33 @@ def _judge(
     )
 
 
+def _cautions(
+    tables: Mapping[str, Any], config: ConfigTable | None, misfits: Sequence[Finding]
+) -> list[Finding]:
+    """Give the cautions, also of a file that has errors, but for what those errors touch."""
+    seen = config or salvage(tables, misfits)
+    found = find_cautions(seen) if seen is not None else ()
+    return [one for one in found if not any(_touches(one.path, wrong.path) for wrong in misfits)]
+
+
+def _touches(one: KeyPath, other: KeyPath) -> bool:
+    """Say whether one of the keys stands in the other."""
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]
+
+
 def origins(inspection: Inspection) -> Iterator[tuple[KeyPath, Any, str]]:
-    """Give every value that is in force with where it comes from: `file:line`, `$VARIABLE` or
-    `default`.
+    """Give every value that is in force with where it comes from: `file:line`, `$VARIABLE`,
+    `preset NAME` or `default`.
     """
     assert inspection.config is not None
     assert inspection.source is not None
     for path, value in _leaves(inspection.config.model_dump(exclude_none=True), ()):
         yield path, _as_written(path, value), inspection.source.origin(path)
+    for name, agent in inspection.config.agents.items():
+        for key, value in filled_in(agent.preset, agent.command, agent.stop_signal):
+            origin = f"preset {preset_of(agent.preset, agent.command)}"
+            yield ("agents", name, key), value, origin
 
 
 def _as_written(path: KeyPath, value: Any) -> Any:

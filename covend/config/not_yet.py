@@ -13,14 +13,7 @@ from typing import Any
 from covend.config.locate import KeyPath
 from covend.config.problems import Finding
 
-NOT_YET: Mapping[tuple[str, ...], tuple[tuple[Any, ...], str]] = {
-    ("tests",): ((), "these tests are not made"),
-    ("store", "retention", "deliveries"): ((), "no delivery is deleted, however old"),
-    ("store", "retention", "completed"): ((), "no task is deleted, however old"),
-    ("store", "retention", "failed"): ((), "no task is deleted, however old"),
-    ("store", "retention", "logs"): ((), "no log is deleted, however old"),
-    ("server", "public_url"): ((), "nothing is linked to it"),
-}
+NOT_YET: Mapping[tuple[str, ...], tuple[tuple[Any, ...], str]] = {}
 
 
 def find_not_yet(tables: Mapping[str, Any]) -> Iterator[Finding]:

@@ -54,13 +54,13 @@ def kind_at(path: KeyPath) -> Any:
     """Give the annotation that the schema has for a path; None where it knows no such key."""
     kind: Any = ConfigTable
     for part in path:
-        kind = _inner(_plain(kind), part)
+        kind = _inner(plain(kind), part)
     return kind
 
 
 def names_at(path: KeyPath) -> tuple[str, ...]:
     """Give the keys that the schema knows in the table at `path`."""
-    kind = _plain(kind_at(path))
+    kind = plain(kind_at(path))
     return tuple(kind.model_fields) if _is_table(kind) else ()
 
 
@@ -94,11 +94,12 @@ def _inner(kind: Any, part: str | int) -> Any:
     return None
 
 
-def _plain(kind: Any) -> Any:
+def plain(kind: Any) -> Any:
+    """Give what an annotation is without its marks, and without None."""
     while get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     if get_origin(kind) in {Union, UnionType}:
-        return _plain(next(arm for arm in get_args(kind) if arm is not NoneType))
+        return plain(next(arm for arm in get_args(kind) if arm is not NoneType))
     return kind
 
 
@@ -107,7 +108,7 @@ def _is_table(kind: Any) -> bool:
 
 
 def _is_several(kind: Any) -> bool:
-    return _is_table(_plain(kind)) or get_origin(_plain(kind)) in {dict, list}
+    return _is_table(plain(kind)) or get_origin(plain(kind)) in {dict, list}
 
 
 def has_units(kind: Any) -> bool:
@@ -116,7 +117,7 @@ def has_units(kind: Any) -> bool:
         first, *rest = get_args(kind)
         # Lists are read by a validator too, and have no unit.
         is_read = any(isinstance(mark, BeforeValidator) for mark in rest)
-        return has_units(first) or (is_read and _plain(first) in {int, float})
+        return has_units(first) or (is_read and plain(first) in {int, float})
     if get_origin(kind) in {Union, UnionType}:
         return any(has_units(arm) for arm in get_args(kind))
     return False
@@ -124,12 +125,12 @@ def has_units(kind: Any) -> bool:
 
 def _typed(text: str, kind: Any) -> Any:
     """Read the text as the key's kind; what does not fit stays text, for the schema to refuse."""
-    plain = _plain(kind)
-    if plain is bool and text in {"true", "false"}:
+    simple = plain(kind)
+    if simple is bool and text in {"true", "false"}:
         return text == "true"
-    if plain is int and _WHOLE_NUMBER.fullmatch(text):
+    if simple is int and _WHOLE_NUMBER.fullmatch(text):
         return text if has_units(kind) else int(text)
-    if plain is float and _NUMBER.fullmatch(text) and not has_units(kind):
+    if simple is float and _NUMBER.fullmatch(text) and not has_units(kind):
         return float(text)
     return text
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from covend.core.settings import Preset
 
@@ -34,3 +34,14 @@ def preset_of(preset: str | None, command: Sequence[str] | None) -> Preset:
         return Preset.COMMAND
     tool = command[0].rpartition("/")[2]
     return next((known for known, name in COMMANDS.items() if name == tool), Preset.COMMAND)
+
+
+def filled_in(
+    preset: str | None, command: Sequence[str] | None, stop_signal: str | None
+) -> Iterator[tuple[str, object]]:
+    """Give the keys of an agent that its preset fills in, with their values."""
+    known = preset_of(preset, command)
+    if command is None and known in COMMANDS:
+        yield "command", [COMMANDS[known]]
+    if stop_signal is None:
+        yield "stop_signal", STOP_SIGNALS.get(known, STOP_SIGNAL)

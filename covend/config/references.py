@@ -31,7 +31,7 @@ from covend.config.trust import agents_of, check_trust, terms_in
 from covend.core.commanding import Verb
 from covend.core.model import DeliveryId, Event, Subject
 from covend.core.rules.globs import compile_paths
-from covend.core.rules.keys import template_values
+from covend.core.rules.keys import compile_template, template_values
 from covend.core.settings import Preset
 from covend.core.units import UnitError, parse_duration
 
@@ -156,7 +156,8 @@ def _key(path: tuple[str | int, ...], template: Any) -> Iterator[Finding]:
         return
     try:
         names = meta.find_undeclared_variables(jinja2.Environment(autoescape=True).parse(template))
-    except jinja2.TemplateSyntaxError as error:
+        compile_template(template)  # filters and tests are looked up only there
+    except jinja2.TemplateError as error:
         yield Finding(path=path, message=f"is no template: {error.message}")
         return
     for name in sorted(names - _KEY_NAMES):

@@ -6,16 +6,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from covend.config.locate import KeyPath
-from covend.config.overrides import names_at
 from covend.config.problems import Finding, closest, shown
 from covend.config.schema import ConfigTable
+from covend.config.slips import what_was_meant
 
 _MESSAGES: Mapping[str, str] = {
     "missing": "is missing",
@@ -52,16 +53,60 @@ def fit(tables: Mapping[str, Any]) -> tuple[ConfigTable | None, list[Finding]]:
         return None, [_finding(single) for single in errors]
 
 
+def salvage(tables: Mapping[str, Any], misfits: Sequence[Finding]) -> ConfigTable | None:
+    """Give what is left without the keys that do not fit, so that they hide nothing of the rest.
+
+    None where what is left does not fit either, as without a key that must be there.
+    """
+    rest = deepcopy(dict(tables))
+    for finding in misfits:
+        _drop(rest, finding.path)
+    try:
+        return ConfigTable.model_validate(rest)
+    except ValidationError:
+        return None
+
+
+def _drop(tables: Any, path: KeyPath) -> None:
+    """Take the key out in which the path ends; a list loses no entry, as that would move others."""
+    owner: Any = None
+    key: str | int = ""
+    for part in path:
+        if isinstance(part, str) and isinstance(tables, dict):
+            owner, key = tables, part
+        try:
+            tables = tables[part]
+        except (KeyError, IndexError, TypeError):
+            break
+    if owner is not None:
+        owner.pop(key, None)
+
+
 def _finding(error: ErrorDetails) -> Finding:
     is_key = error["type"] in _ABOUT_KEYS or error["loc"][-1] == _ON_A_KEY
     path = tuple(part for part in error["loc"] if part != _ON_A_KEY)
+    message, suggestion = _told(error, path)
     return Finding(
         path=path,
-        message=_message(error),
-        got=None if is_key else shown(path, error["input"]),
-        suggestion=_suggestion(error, path),
+        message=message,
+        got=None if is_key or _is_too_much(error) else shown(path, error["input"]),
+        suggestion=suggestion,
         is_about_key=is_key,
     )
+
+
+def _told(error: ErrorDetails, path: KeyPath) -> tuple[str, str | None]:
+    """Give the message, and what was probably meant."""
+    if error["type"] == "extra_forbidden":
+        return what_was_meant(path)
+    if error["type"] == "list_type" and _is_too_much(error) and len(path) == 1:
+        return f"must be a list of tables: write [[{path[0]}]], with two brackets", None
+    return _message(error), _suggestion(error)
+
+
+def _is_too_much(error: ErrorDetails) -> bool:
+    """Say whether what was written is a table, which nobody wants to see again on one line."""
+    return isinstance(error["input"], dict)
 
 
 def _message(error: ErrorDetails) -> str:
@@ -75,9 +120,7 @@ def _expected(error: ErrorDetails) -> list[str]:
     return [json.dumps(word) for word in _EXPECTED.findall(error["ctx"]["expected"])]
 
 
-def _suggestion(error: ErrorDetails, path: KeyPath) -> str | None:
-    if error["type"] == "extra_forbidden":
-        return closest(str(path[-1]), names_at(path[:-1]))
+def _suggestion(error: ErrorDetails) -> str | None:
     if error["type"] == "literal_error" and isinstance(error["input"], str):
         return closest(error["input"], _EXPECTED.findall(error["ctx"]["expected"]))
     return None

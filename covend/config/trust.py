@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from covend.config.agent_tables import AgentTable
 from covend.config.github_events import EVENTS_WITH, EVENTS_WITH_ASSOCIATION
 from covend.config.locate import KeyPath
 from covend.config.problems import Finding, shown
-from covend.config.schema import AgentTable, ConfigTable, RuleTable, TermsTable
+from covend.config.rule_tables import RuleTable, TermsTable
+from covend.config.schema import ConfigTable
 from covend.config.tables import named_tables, table, tables_in, texts_in
 from covend.core.model import Trust
 from covend.core.settings import HELD_BY_DEFAULT, Sandbox

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from covend.core.addresses import host_fault
@@ -31,6 +31,8 @@ _LOGIN = re.compile(r"@?([A-Za-z0-9][A-Za-z0-9-]{0,38})(\[bot\])?")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@+-]{0,254}")
 _USER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 _NOT_IN_A_MOUNT = frozenset(',"\n\0')
+DURATION_PATTERN = r"^(0|[0-9]{1,19} ?(ms|s|m|h|d))$"
+SIZE_PATTERN = r"^[0-9]{1,19} ?(B|KiB|MiB|GiB|TiB)$"
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -268,17 +270,33 @@ def never_just_text(value: Any) -> Any:
     return value
 
 
+def _written(pattern: re.Pattern[str]) -> WithJsonSchema:
+    """Say of a text how it is written, for editors; what is wrong is said by its validator."""
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern.pattern}$"})
+
+
 Duration = Annotated[
-    float, BeforeValidator(_read_unit(parse_duration, DURATION_FORMS, may_be_zero=True))
+    float,
+    BeforeValidator(
+        _read_unit(parse_duration, DURATION_FORMS, may_be_zero=True),
+        json_schema_input_type=Annotated[str, Field(pattern=DURATION_PATTERN)] | Literal[0],
+    ),
 ]
 Positive = Annotated[Duration, Field(gt=0)]
-Bytes = Annotated[int, BeforeValidator(_read_unit(parse_size, SIZE_FORMS, may_be_zero=False))]
-Name = Annotated[str, AfterValidator(_name)]
-Variable = Annotated[str, AfterValidator(_variable)]
-Login = Annotated[str, AfterValidator(_login)]
+Bytes = Annotated[
+    int,
+    BeforeValidator(
+        _read_unit(parse_size, SIZE_FORMS, may_be_zero=False),
+        json_schema_input_type=Annotated[str, Field(pattern=SIZE_PATTERN)],
+    ),
+]
+Text = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, AfterValidator(_name), _written(_NAME)]
+Variable = Annotated[str, AfterValidator(_variable), _written(_VARIABLE)]
+Login = Annotated[str, AfterValidator(_login), _written(_LOGIN)]
 WholePath = Annotated[str, AfterValidator(_whole_path)]
-Image = Annotated[str, AfterValidator(_image)]
-UserName = Annotated[str, AfterValidator(_user_name)]
+Image = Annotated[str, AfterValidator(_image), _written(_IMAGE)]
+UserName = Annotated[str, AfterValidator(_user_name), _written(_USER_NAME)]
 FilePath = Annotated[str, AfterValidator(_absolute_or_relative)]
 Address = Annotated[str, AfterValidator(_address)]
 AdminAddress = Annotated[str, AfterValidator(_admin_address)]
@@ -288,19 +306,22 @@ CallbackUrl = Annotated[str, AfterValidator(read_callback_url)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 Network = Annotated[str, AfterValidator(_network)]
 Cron = Annotated[str, AfterValidator(_cron)]
-HeaderName = Annotated[str, AfterValidator(_header_name)]
+HeaderName = Annotated[str, AfterValidator(_header_name), _written(_HEADER_NAME)]
 RepositoryName = Annotated[str, AfterValidator(_repository_name)]
 RateScope = Literal["rule", "subject", "repository", "installation", "actor", "agent"]
 RateScopes = Annotated[
     list[RateScope],
-    BeforeValidator(split_at_commas),
+    BeforeValidator(split_at_commas, json_schema_input_type=Text | list[RateScope]),
     AfterValidator(never_twice),
     Field(min_length=1),
 ]
 Retried = Literal["agent", "temporary", "timeout", "invalid_result", "outside", "refused"]
 RetriedKinds = Annotated[list[Retried], AfterValidator(never_twice)]
-Text = Annotated[str, Field(min_length=1)]
-Globs = Annotated[list[Text], BeforeValidator(_one_or_several), Field(min_length=1)]
+Globs = Annotated[
+    list[Text],
+    BeforeValidator(_one_or_several, json_schema_input_type=Text | list[Text]),
+    Field(min_length=1),
+]
 Money = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Tokens = Annotated[int, Field(gt=0, le=_WHOLE_MAX)]
 Count = Annotated[int, Field(ge=1, le=_WHOLE_MAX)]

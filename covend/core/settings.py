@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from covend.core.bounds import Budgets, Retry, Safeguards
+from covend.core.expected import Sample
 from covend.core.model import EffectKind, Trust
 from covend.core.outside import Callback, Schedule, Source
 from covend.core.secret import Secret
@@ -293,6 +294,7 @@ class Settings:
     schedules: tuple[Schedule, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)
     """Senders beside GitHub, by name."""
+    tests: tuple[Sample, ...] = ()
 
     def secret_texts(self) -> tuple[str, ...]:
         """List the texts of every secret, for redactors."""

@@ -129,7 +129,64 @@ def test_every_error_is_printed_with_its_line_and_the_exit_is_78(config: Path) -
         f"error: {config}:6: limits.lease: must be text: {DURATION_FORMS} (got 2)",
     ]
     assert "    5 | lese = 1\n      | ^" in done.output
-    assert done.output.splitlines()[-1] == "2 errors"
+    assert done.output.splitlines()[-1] == "2 errors, and 1 warning"
+
+
+TEN = """\
+state_dri = "state"
+[github]
+token = { env = "T" }
+webhook_secrets = [{ env = "T" }]
+[limits]
+drain = 60
+[agents.claude]
+preset = "claude"
+fallback = ["codecks"]
+[[rules]]
+name = "review"
+on = ["pull_request.open"]
+agent = "cloude"
+prompt = { file = "prompts/none.md" }
+key = "constant"
+[[rules]]
+name = "review"
+on = ["push"]
+when = { draft = true }
+agent = "claude"
+prompt = { text = "{{ subject.titel }}" }
+[[schedules]]
+name = "nightly"
+cron = "0 6 * * *"
+timezone = "Europe/Berlin"
+rule = "review"
+repository = "acme/widgets"
+"""
+
+
+def test_ten_mistakes_are_all_told_at_once_each_with_its_line_and_its_mend(config: Path) -> None:
+    config.write_text(TEN)
+    done = run("--config", str(config), T="x")
+    assert done.exit_code == 78
+    told = [line.split(f"{config}:")[1] for line in done.output.splitlines() if config.name in line]
+    assert [line.split(": ")[:2] for line in told] == [
+        ["15", "rules[0].key"],
+        ["19", "rules[1].when.draft"],
+        ["1", "state_dri"],
+        ["6", "limits.drain"],
+        ["9", "agents.claude.fallback[0]"],
+        ["12", "rules[0].on[0]"],
+        ["13", "rules[0].agent"],
+        ["14", "rules[0].prompt.file"],
+        ["17", "rules[1].name"],
+        ["21", "rules[1].prompt.text"],
+        ["25", "schedules[0].timezone"],
+    ]
+    assert 'did you mean "state_dir"?' in told[2]
+    assert 'did you mean "codex"?' not in told[4]
+    assert 'did you mean "pull_request.opened"?' in told[5]
+    assert 'did you mean "claude"?' in told[6]
+    assert "write the hour in UTC" in told[10]
+    assert done.output.splitlines()[-1] == "9 errors, and 2 warnings"
 
 
 def test_warnings_do_not_fail_the_check(config: Path) -> None:
@@ -192,6 +249,43 @@ def test_without_any_file_the_check_says_where_it_looked(
     done = run(HOME=str(tmp_path), XDG_CONFIG_HOME="")
     assert done.exit_code == 78
     assert "name one with --config FILE" in done.output
+
+
+def test_the_json_of_a_good_file_has_what_comes_by_the_clock_and_from_elsewhere(
+    config: Path,
+) -> None:
+    config.write_text(
+        GOOD
+        + '[[rules]]\nname = "r"\nagent = "a"\ncheckout = "none"\npublish = ["callback"]\n'
+        + 'on = ["forge:push"]\nprompt = { builtin = "review" }\n'
+        + '[[schedules]]\nname = "daily"\ncron = "0 6 * * *"\nrule = "r"\n'
+        + '[callbacks.b]\nurl = "https://b.example.org/hidden"\nsecrets = [{ env = "S" }]\n'
+        + 'events = ["task.failed"]\n'
+        + '[sources.forge]\nkind = "gitea"\nsecrets = [{ env = "T" }]\n'
+    )
+    answer = json.loads(run("--config", str(config), "--json", "--no-secrets").output)
+    assert answer["schedules"] == [
+        {
+            "name": "daily",
+            "cron": "0 6 * * *",
+            "rule": "r",
+            "repository": None,
+            "missed": "run_once",
+        }
+    ]
+    assert answer["callbacks"] == [
+        {"name": "b", "events": ["task.failed"], "host": "b.example.org"}
+    ]
+    assert answer["sources"] == [{"name": "forge", "kind": "gitea", "trust": "none"}]
+    assert answer["limits"]["concurrency"] == 4
+    assert answer["limits"]["budget_usd_per_day"] is None
+
+
+def test_what_a_preset_fills_in_is_shown_as_the_presets(example: Path) -> None:
+    example.write_text(example.read_text().replace('command = ["claude"]', ""))
+    shown = run("--config", str(example), "--show-origin", "--no-secrets").output
+    assert 'agents.claude.command = ["claude"]  # preset claude' in shown
+    assert 'agents.claude.stop_signal = "SIGINT"  # preset claude' in shown
 
 
 def test_an_unknown_option_is_a_usage_error() -> None:

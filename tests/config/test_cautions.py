@@ -20,7 +20,6 @@ command = ["x"]
 @pytest.mark.parametrize(
     ("text", "key", "words"),
     [
-        ('[server]\npublic_url = "https://h.example"', "server.public_url", "not in force"),
         ('[agents.x]\ncommand = ["x"]', "agents.x", "used by no rule"),
         ('[admin]\nlisten = "0.0.0.0:1"', "admin.listen", "other machines"),
         (f"{USED}network = false", "agents.x.network", "HAS the network"),
@@ -35,6 +34,11 @@ command = ["x"]
             "[limits]\nconcurrency_per_installation = 5",
             "limits.concurrency_per_installation",
             "never holds",
+        ),
+        (
+            '[store]\nretention = { deliveries = "2d" }',
+            "store.retention.deliveries",
+            "shorter than the three days",
         ),
     ],
 )
@@ -125,3 +129,9 @@ def test_what_safeguards_budgets_and_fallbacks_say_is_in_force(tmp_path: Path) -
         '[safeguards]\nrate = [{ per = "rule", max = 1, window = "1m" }]\nloop = {}\n'
     )
     assert look(tmp_path, text).warnings == ()
+
+
+def test_how_long_things_are_kept_is_in_force(tmp_path: Path) -> None:
+    kept = 'deliveries = "3d", completed = "1d", failed = "2d", logs = "1h"'
+    inspection = look(tmp_path, f"{GOOD}[store]\nretention = {{ {kept} }}\n")
+    assert inspection.warnings == ()

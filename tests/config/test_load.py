@@ -180,7 +180,7 @@ def test_a_prompt_file_is_relative_to_the_configuration(tmp_path: Path) -> None:
 def test_the_whole_of_the_promised_configuration_is_known(tmp_path: Path, shared: Path) -> None:
     promised = (shared / "INTERFACE.md").read_text().partition("```toml\n")[2].partition("```")[0]
     # The page shows an agent, a rule and files that it does not itself define.
-    allowed = {"agents.claude.fallback[0]", "schedules[0].rule"}
+    allowed = {"agents.claude.fallback[0]", "schedules[0].rule", "tests[0].payload"}
     errors = look(tmp_path, promised, secrets=False).errors
     assert {problem.key for problem in errors} == allowed
 

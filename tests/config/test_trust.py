@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from covend.config.load import origins
-from covend.config.schema import TrustTable
+from covend.config.rule_tables import TrustTable
 from covend.core.bounds import Budgets
 from covend.core.model import Trust
 from covend.core.policy import policy_of

@@ -143,6 +143,7 @@ WRONG = [
 def test_a_wrong_value_is_an_error_at_its_key(
     tmp_path: Path, text: str, key: str, words: str
 ) -> None:
+    (tmp_path / "x").write_text("{}")  # a payload
     inspection = look(tmp_path, f"{GOOD}{text}\n")
     assert [problem.key for problem in inspection.errors] == [key]
     assert words in inspection.errors[0].message
