@@ -12,15 +12,15 @@ from pathlib import Path
 import click
 
 from covend.cli.client import Client, find_target
-from covend.cli.exits import CONFIG, NOT_FOUND, Failure
+from covend.cli.examining import about_config
+from covend.cli.exits import NOT_FOUND, Failure
 from covend.cli.options import config_option, json_option
+from covend.cli.reading import read_config
 from covend.cli.render import Cell, Screen, print_json
 from covend.cli.screens import open_screen, tolerate_any_text
-from covend.config.find import find_config
-from covend.config.load import Inspection, inspect
-from covend.config.problems import ConfigErrors
+from covend.core.settings import Settings
 from covend.doctor.examine import examine
-from covend.doctor.finding import Answer, Case, Finding, Level, good, warning
+from covend.doctor.finding import Answer, Case, Finding, Level
 
 _READY = "/readyz"
 _API = "/api/v1/"
@@ -30,11 +30,13 @@ _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILED: "bold red"}
 @click.command()
 @config_option
 @json_option
+@click.option("--offline", is_flag=True, help="Do not ask GitHub.")
 @click.pass_context
-def doctor(context: click.Context, *, config: Path | None, as_json: bool) -> None:
+def doctor(context: click.Context, *, config: Path | None, as_json: bool, offline: bool) -> None:
     """Look at the real world; exit 1 if a check failed, 78 for a wrong configuration."""
-    inspection = _inspect(config)
-    findings = [_about_config(inspection), *examine(_case(config, inspection))]
+    inspection, settings = read_config(config)
+    case = _case(config, settings, is_offline=offline)
+    findings = [about_config(inspection), *examine(case)]
     is_well = all(finding.ok for finding in findings)
     if as_json:
         tolerate_any_text()
@@ -44,18 +46,7 @@ def doctor(context: click.Context, *, config: Path | None, as_json: bool) -> Non
     context.exit(0 if is_well else NOT_FOUND)
 
 
-def _inspect(config: Path | None) -> Inspection:
-    try:
-        inspection = inspect(find_config(config, os.environ), os.environ)
-    except ConfigErrors as errors:
-        raise Failure(CONFIG, str(errors)) from errors
-    if inspection.settings is None:
-        raise Failure(CONFIG, "\n".join(str(problem) for problem in inspection.errors))
-    return inspection
-
-
-def _case(config: Path | None, inspection: Inspection) -> Case:
-    assert inspection.settings is not None
+def _case(config: Path | None, settings: Settings, *, is_offline: bool) -> Case:
     target = find_target(config, os.environ)
     client = Client(target)
 
@@ -68,20 +59,13 @@ def _case(config: Path | None, inspection: Inspection) -> Case:
         return told if isinstance(told, dict) else f"{target.address} does not answer as covend"
 
     return Case(
-        settings=inspection.settings,
+        settings=settings,
         environ=os.environ,
         ask=ask,
         is_root=os.geteuid() == 0,
+        is_offline=is_offline,
         serve=target.serve,
     )
-
-
-def _about_config(inspection: Inspection) -> Finding:
-    count = len(inspection.warnings)
-    if not count:
-        return good("config", f"{inspection.path} is good")
-    warnings = "1 warning" if count == 1 else f"{count} warnings"
-    return warning("config", f"{inspection.path} has {warnings}", "covend check shows them")
 
 
 def _as_json(finding: Finding) -> dict[str, object]:

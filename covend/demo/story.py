@@ -120,14 +120,17 @@ def _show_review(state: State) -> None:
 
 
 def _invite(stage: Stage, daemon: Daemon, task: str) -> None:
+    token = stage.folder / "state" / "admin.token"
+    _say("")
+    _say(f"Its dashboard: {daemon.addresses.admin}/tasks/{task}")
+    _say(f"    log in with the token in {token}")
     _say("")
     _say("covend stays up until Ctrl-C. In another terminal:")
     config = stage.config
     for command in ("tasks", f"show {task}", f"logs {task}", "deliveries", "effects", "doctor"):
         _say(f"    ./run {command} --config {config}")
     _say(f"Its log: {stage.folder / 'covend.log'}")
-    token = stage.folder / "state" / "admin.token"
-    _say(f"Its admin API: {daemon.addresses.admin}/api/v1/tasks  (its token: {token})")
+    _say(f"Its admin API: {daemon.addresses.admin}/api/v1/tasks  (the same token)")
     _say(f"Its metrics: {daemon.addresses.admin}/metrics")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from covend.doctor.agents import check_agents, check_processes
 from covend.doctor.daemon import check_daemon, check_missed
 from covend.doctor.finding import Case, Finding, failed
+from covend.doctor.github import check_github
 from covend.doctor.machine import (
     check_ca_store,
     check_git,
@@ -27,12 +28,15 @@ CHECKS: tuple[Check, ...] = (
     check_disk,
     check_database,
     check_github_key,
+    check_github,
     check_agents,
     check_processes,
     check_daemon,
     check_missed,
 )
 """What a check has nothing to say about is not listed: a finding that is good was looked at."""
+FROM_WITHIN = tuple(each for each in CHECKS if each not in {check_daemon, check_missed})
+"""What a daemon asks of the world; of itself it knows."""
 
 
 def examine(case: Case, checks: Iterable[Check] = CHECKS) -> Iterator[Finding]:

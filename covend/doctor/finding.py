@@ -51,6 +51,8 @@ class Case:
     environ: Mapping[str, str]
     ask: Ask
     is_root: bool
+    is_offline: bool = False
+    """Ask nobody beside the daemon."""
     serve: str = "covend serve"
     """The command that starts the daemon."""
 

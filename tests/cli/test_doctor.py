@@ -37,7 +37,9 @@ def written(path: Path, *, command: str = "sh", port: int = 1) -> Path:
 
 
 def test_the_json_has_stable_fields_and_all_is_well(config: Path) -> None:
-    done = invoke("doctor", "--json", "--config", str(config), HOME=str(config.parent), **SECRET)
+    done = invoke(
+        "doctor", "--offline", "--json", "--config", str(config), HOME=str(config.parent), **SECRET
+    )
     told = json.loads(done.output)
     assert (done.exit_code, told["ok"]) == (0, True), done.output
     assert {frozenset(each) for each in told["findings"]} == {
@@ -48,7 +50,7 @@ def test_the_json_has_stable_fields_and_all_is_well(config: Path) -> None:
 
 def test_a_check_that_failed_exits_1_and_shows_its_fix(config: Path) -> None:
     written(config, command="claudius")
-    done = invoke("doctor", "--config", str(config), HOME=str(config.parent), **SECRET)
+    done = invoke("doctor", "--offline", "--config", str(config), HOME=str(config.parent), **SECRET)
     assert done.exit_code == 1
     lines = done.output.splitlines()
     (at,) = [n for n, line in enumerate(lines) if line.startswith("agents.a.command")]
@@ -60,13 +62,15 @@ def test_a_check_that_failed_exits_1_and_shows_its_fix(config: Path) -> None:
 
 def test_a_wrong_configuration_exits_78(config: Path) -> None:
     config.write_text(f"{config.read_text()}\n[limits]\nlese = 1\n")
-    done = invoke("doctor", "--config", str(config), **SECRET)
+    done = invoke("doctor", "--offline", "--config", str(config), **SECRET)
     assert done.exit_code == 78
     assert "limits.lese" in done.output
 
 
 def test_on_a_terminal_it_is_a_table(config: Path) -> None:
-    shown = on_terminal("doctor", "--config", str(config), HOME=str(config.parent), **SECRET)
+    shown = on_terminal(
+        "doctor", "--offline", "--config", str(config), HOME=str(config.parent), **SECRET
+    )
     assert "\x1b[" in shown
     assert "CHECK" in shown
 
@@ -78,11 +82,11 @@ async def test_a_daemon_that_runs_is_asked(operator: Operator, config: Path) -> 
     token.write_text((config.parent / "admin.token").read_text())
     operator.desk.readiness.notes["trees"] = "cgroup v2 at /seen/from/there"
     told = Operator(operator.desk, config)
-    done = await told.run("doctor", "--json", HOME=str(config.parent), **SECRET)
+    done = await told.run("doctor", "--offline", "--json", HOME=str(config.parent), **SECRET)
     found = {each["name"]: each for each in json.loads(done.output)["findings"]}
     assert found["daemon"]["level"] == found["admin_api"]["level"] == "ok", done.output
     assert "/seen/from/there" in found["processes"]["what"]
     operator.desk.readiness.state = "draining"
-    done = await told.run("doctor", "--json", HOME=str(config.parent), **SECRET)
+    done = await told.run("doctor", "--offline", "--json", HOME=str(config.parent), **SECRET)
     found = {each["name"]: each for each in json.loads(done.output)["findings"]}
     assert (done.exit_code, found["daemon"]["ok"]) == (1, False)

@@ -16,6 +16,7 @@ OF_AN_APP = (
     "/app/installations/1",
     f"{REPO}/installation",
     "/app/hook/deliveries",
+    "/app/hook/config",
 )
 OF_AN_INSTALLATION = (
     "/rate_limit",
@@ -46,6 +47,8 @@ OF_AN_INSTALLATION = (
 CUT_AWAY = (
     ("POST", "/graphql"),
     ("PATCH", "/repos/{owner}/{repo}/pulls/comments/{comment_id}"),
+    ("POST", "/settings/apps/new"),  # a page, and no operation
+    ("POST", "/organizations/{org}/settings/apps/new"),
 )
 """What GitHub has and this cut of its description has not."""
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from covend.demo.github.answers import Answer, Refused, not_found
 from covend.demo.github.auth import (
-    ANYONE,
     APP,
     INSTALLATION_TOKEN_LIFE,
     LEVELS,
@@ -23,7 +22,13 @@ from covend.demo.records import EPOCH, JsonObject, moment
 
 async def show_app(call: Call) -> Answer:
     """Show the App whose token this is."""
-    return Answer(body=people.app(call.state.site, call.state.app, EPOCH))
+    return Answer(body=shown_app(call.state))
+
+
+def shown_app(state: State) -> JsonObject:
+    """Build the App with what it asks for by now."""
+    asked = {"permissions": dict(state.app_permissions), "events": list(state.app_events)}
+    return people.app(state.site, state.app, EPOCH) | asked
 
 
 async def show_installation(call: Call) -> Answer:
@@ -36,8 +41,8 @@ async def show_installation(call: Call) -> Answer:
 
 
 async def list_installations(call: Call) -> Answer:
-    """List the one installation."""
-    return call.page([call.state], _installation)
+    """List the one installation, where there is one."""
+    return call.page([call.state] if call.state.is_installed else [], _installation)
 
 
 async def create_token(call: Call) -> Answer:
@@ -81,19 +86,6 @@ async def list_installed_repositories(call: Call) -> Answer:
     )
 
 
-async def convert_manifest(call: Call) -> Answer:
-    """Exchange the code of the App manifest flow; every code but `used` is good."""
-    if call.params["code"] == "used":
-        raise not_found()
-    secrets = {
-        "client_id": "Iv23liDemoClient",
-        "client_secret": "demo-client-secret",
-        "webhook_secret": "demo-webhook-secret",
-        "pem": call.state.private_key,
-    }
-    return Answer(status=201, body=people.app(call.state.site, call.state.app, EPOCH) | secrets)
-
-
 def _require_installation(call: Call) -> None:
     if call.number("installation_id") != call.state.installation_id:
         raise not_found()
@@ -102,7 +94,8 @@ def _require_installation(call: Call) -> None:
 def _installation(state: State) -> JsonObject:
     shown = people.installation(state.site, state.installation_id, state.app, state.app.owner)
     at = moment(EPOCH)
-    return shown | {"created_at": at, "updated_at": at, "permissions": dict(state.permissions)}
+    granted = {"permissions": dict(state.permissions), "events": list(state.app_events)}
+    return shown | {"created_at": at, "updated_at": at} | granted
 
 
 def _chosen_repositories(state: State, wanted: JsonObject) -> list[Hosted] | None:
@@ -152,5 +145,4 @@ ROUTES = (
     get("/repos/{owner}/{repo}/installation", show_installation, APP),
     delete("/installation/token", revoke_token),
     get("/installation/repositories", list_installed_repositories),
-    post("/app-manifests/{code}/conversions", convert_manifest, ANYONE),
 )

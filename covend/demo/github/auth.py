@@ -48,6 +48,8 @@ class Credential:
     repositories: frozenset[str] | None = None
     permissions: Mapping[str, str] | None = None
     expires_at: datetime | None = None
+    scopes: str | None = None
+    """Of a classic personal token; a fine-grained one has none."""
 
     def allows(self, need: str) -> bool:
         """Say whether this token has the permission `name:level`, or more of it."""

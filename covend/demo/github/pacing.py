@@ -4,6 +4,7 @@ https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
 """
 
 import uuid
+from email.utils import format_datetime
 
 from covend.demo.github.answers import Answer, Refused
 from covend.demo.github.auth import Credential, Kind
@@ -52,8 +53,11 @@ def rate_headers(state: State, credential: Credential) -> dict[str, str]:
     left = limits(state, credential)
     counted = {f"X-RateLimit-{name.title()}": str(n) for name, n in left.items()}
     request_id = uuid.uuid4().hex.upper()
+    scopes = {} if credential.scopes is None else {"X-OAuth-Scopes": credential.scopes}
     return {
         **counted,
+        **scopes,
+        "Date": format_datetime(state.now(), usegmt=True),
         "X-RateLimit-Resource": "core",
         "X-GitHub-Request-Id": f"{request_id[:4]}:{request_id[4:10]}:{request_id[10:16]}",
         "X-GitHub-Api-Version-Selected": "2022-11-28",

@@ -28,9 +28,11 @@ from covend.demo.github import (
     deliveries,
     git_http,
     graphql,
+    hook,
     labels,
     moving,
     pulls,
+    registering,
     repos,
     reviews,
     users,
@@ -54,6 +56,8 @@ Found = TypeVar("Found")
 
 ROUTES: tuple[Route, ...] = (
     *apps.ROUTES,
+    *registering.ROUTES,
+    *hook.ROUTES,
     *deliveries.ROUTES,
     *users.ROUTES,
     *repos.ROUTES,
@@ -192,10 +196,11 @@ class StandInGitHub:
         """Let a person, organization or bot exist."""
         self.state.accounts[account.login] = account
 
-    def add_personal_token(self, token: str, account: Account) -> None:
-        """Accept a personal access token, which may do everything."""
+    def add_personal_token(self, token: str, account: Account, scopes: str | None = None) -> None:
+        """Accept a personal access token, which may do everything, whatever its `scopes` say."""
         self.add_account(account)
-        self.state.tokens[token] = Credential(kind=Kind.USER, account=account, token=token)
+        who = Credential(kind=Kind.USER, account=account, token=token, scopes=scopes)
+        self.state.tokens[token] = who
 
     def rename(self, hosted: Hosted, name: str, *, owner: Account | None = None) -> None:
         """Let a repository be called otherwise from now on, as its old name redirects to."""

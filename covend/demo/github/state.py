@@ -13,6 +13,7 @@ from typing import Any
 
 from covend.demo.github.answers import not_found
 from covend.demo.github.auth import Credential
+from covend.demo.payloads.people import EVENTS, PERMISSIONS
 from covend.demo.records import (
     Account,
     App,
@@ -70,6 +71,16 @@ class LoggedDelivery:
     redelivery: bool = False
     hook: int | None = None
     """The repository's webhook; None for the App's."""
+
+
+@dataclass(slots=True, kw_only=True)
+class AppHook:
+    """The webhook of the App, as its settings have it; `url` is empty where it has none."""
+
+    url: str = "https://covend.example.org/webhooks/github"
+    content_type: str = "json"
+    secret: str = ""
+    insecure_ssl: str = "0"
 
 
 @dataclass(slots=True)
@@ -192,6 +203,14 @@ class State:
     installation_id: int
     clock: Callable[[], datetime]
     permissions: dict[str, str]
+    """What the installation grants."""
+    app_permissions: dict[str, str] = field(default_factory=lambda: dict(PERMISSIONS))
+    """What the App asks for."""
+    app_events: list[str] = field(default_factory=lambda: list(EVENTS))
+    app_hook: AppHook = field(default_factory=AppHook)
+    is_installed: bool = True
+    manifests: dict[str, JsonObject | None] = field(default_factory=dict)
+    """By the code that was given for each; None once it was exchanged."""
     hosted: dict[str, Hosted] = field(default_factory=dict)
     moved: dict[str, int] = field(default_factory=dict)
     """The ids of repositories by names that they have no more."""

@@ -3,29 +3,33 @@
 https://docs.github.com/en/webhooks/webhook-events-and-payloads
 """
 
+from datetime import datetime
+
 from covend.demo.payloads import people
 from covend.demo.payloads.signing import HOOK_ID
-from covend.demo.records import JsonObject, Scene, moment
+from covend.demo.records import App, JsonObject, Scene, Site, moment
 
 
 def ping(scene: Scene) -> JsonObject:
     """Build the `ping` of a new hook."""
-    hook_url = f"{scene.site.api}/app/hook"
+    return ping_of(scene.site, scene.app, scene.now)
+
+
+def ping_of(
+    site: Site, app: App, now: datetime, *, url: str = "https://covend.example.org/webhooks/github"
+) -> JsonObject:
+    """Build the `ping` of an App's new hook."""
     hook = {
         "type": "App",
         "id": HOOK_ID,
         "name": "web",
         "active": True,
-        "app_id": scene.app.id,
+        "app_id": app.id,
         "events": list(people.EVENTS),
-        "config": {
-            "content_type": "json",
-            "url": "https://covend.example.org/webhooks/github",
-            "insecure_ssl": "0",
-        },
-        "updated_at": moment(scene.now),
-        "created_at": moment(scene.now),
-        "deliveries_url": f"{hook_url}/deliveries",
+        "config": {"content_type": "json", "url": url, "insecure_ssl": "0"},
+        "updated_at": moment(now),
+        "created_at": moment(now),
+        "deliveries_url": f"{site.api}/app/hook/deliveries",
     }
     return {"zen": "Keep it logically awesome.", "hook_id": HOOK_ID, "hook": hook}
 

@@ -46,11 +46,21 @@ class Resource(StrEnum):
     GRAPHQL = "graphql"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """What is left of one hour's requests, as GitHub has told it last."""
+
+    remaining: int
+    limit: int | None
+    reset_at: Moment | None
+
+
 @dataclass(slots=True, kw_only=True)
 class _Hour:
     """What is left of a primary limit, as of its last answer."""
 
     remaining: int | None = None
+    limit: int | None = None
     reset_at: Moment = 0
     until: Moment = 0
 
@@ -86,13 +96,20 @@ class Pacing:
         """The smallest number of requests that any installation has left in an hour that is not
         over.
         """
+        quota = self.quota()
+        return None if quota is None else quota.remaining
+
+    def quota(self) -> Quota | None:
+        """Give what is left to the installation that has the least left of an hour that is not
+        over; None where GitHub has told of none.
+        """
         hours = [each.hours[Resource.CORE] for each in self._standings.values()]
         known = [
-            hour.remaining
+            Quota(remaining=hour.remaining, limit=hour.limit, reset_at=hour.reset_at or None)
             for hour in hours
             if hour.remaining is not None and not 0 < hour.reset_at <= self._now()
         ]
-        return min(known, default=None)
+        return min(known, key=lambda quota: quota.remaining, default=None)
 
     def ready_at(self, installation: int | None) -> Moment:
         """Give the moment from which a write of an installation may leave; one in the past means
@@ -150,6 +167,7 @@ class Pacing:
         standing = self._standing(installation)
         hour = standing.hours[resource]
         hour.remaining = _number(headers.get("x-ratelimit-remaining"), hour.remaining)
+        hour.limit = _number(headers.get("x-ratelimit-limit"), hour.limit)
         hour.reset_at = _reset_at(headers) or hour.reset_at
         if limited or _is_limit(status, headers, message):
             until = self._retry_at(standing, hour, headers)

@@ -27,6 +27,7 @@ from covend.edges.github.errors import (
     Unauthorized,
     Unreachable,
 )
+from covend.edges.github.pacing import Quota
 from covend.edges.github.scopes import READ_METADATA
 from covend.edges.github.wire import Answer
 from tests.edges.github.github_world import Clock, World
@@ -180,10 +181,12 @@ async def test_a_limit_without_a_time_is_waited_for_longer_each_time(
 async def test_the_last_request_of_an_hour_is_good_and_the_next_one_waits(
     scripted: ScriptedGitHub,
 ) -> None:
-    scripted.reply(Reply(data={}, headers=LIMIT))
+    scripted.reply(Reply(data={}, headers=LIMIT | {"x-ratelimit-limit": "5000"}))
     client = scripted.client
+    assert client.pacing.quota() is None
     await ask(client)
     assert client.pacing.remaining == 0
+    assert client.pacing.quota() == Quota(remaining=0, limit=5000, reset_at=1_795_262_700_000)
     with pytest.raises(RateLimited) as raised:
         await ask(client)
     assert raised.value.retry_at == 1_795_262_700_000
