@@ -8,6 +8,7 @@ from covend.app.parts import Parts
 from covend.config.github_events import GITHUB_EVENTS
 from covend.services.delivery_logs import DeliveryLogs
 from covend.services.dispatcher import Dispatcher
+from covend.services.explaining import Explaining, Stored
 from covend.services.fetching import Fetching
 from covend.services.intake import Intake
 from covend.services.looking_through import LookingThrough
@@ -62,6 +63,20 @@ def replaying_of(parts: Parts, intake: Intake) -> Replaying:
         keep=intake.keep,
         is_open=parts.readiness.is_open,
         clock=parts.clock,
+    )
+
+
+def explaining_of(parts: Parts) -> Explaining:
+    return Explaining(
+        rules=parts.rulebook,
+        mention=parts.mention,
+        clock=parts.clock,
+        stored=Stored(
+            deliveries=parts.deliveries,
+            tasks=parts.tasks,
+            outlook=parts.outlook,
+        ),
+        github=parts.github,
     )
 
 

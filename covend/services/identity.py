@@ -20,6 +20,7 @@ from covend.edges.github.client import GitHubClient
 from covend.telemetry.logs import Log
 
 IDENTITY_WAIT_S = 20.0
+MEMORY = "identity.json"
 log = Log("identity")
 
 
@@ -28,8 +29,7 @@ async def learn_own_login(settings: Settings, github: GitHubClient) -> str:
 
     Only a first start needs the answer: without it nobody could tell covend's events from others'.
     """
-    memory = settings.state_dir / "identity.json"
-    who = {"api_url": settings.github.api_url, "app_id": settings.github.app_id}
+    memory, who = settings.state_dir / MEMORY, _who(settings)
     try:
         with anyio.fail_after(IDENTITY_WAIT_S):
             login = await github.auth.own_login()
@@ -45,6 +45,15 @@ async def learn_own_login(settings: Settings, github: GitHubClient) -> str:
         return remembered
     _keep(memory, json.dumps(who | {"login": login}))
     return login
+
+
+def remembered_login(settings: Settings) -> str | None:
+    """Give the account that covend was when it last knew; None where it never did. Asks nobody."""
+    return _remembered_login(settings.state_dir / MEMORY, _who(settings))
+
+
+def _who(settings: Settings) -> dict[str, object]:
+    return {"api_url": settings.github.api_url, "app_id": settings.github.app_id}
 
 
 def _remembered_login(memory: Path, who: Mapping[str, object]) -> str | None:

@@ -18,7 +18,9 @@ from covend.core.intake import Refused as Unreadable
 from covend.core.model import Event, Need, Subject, SubjectType, Task
 from covend.core.rules import facts
 from covend.core.rules.checks import HeadChecks, Stand
-from covend.core.rules.verdicts import Known
+from covend.core.rules.routing import judge_again, needs_of
+from covend.core.rules.verdicts import Known, Verdict
+from covend.core.settings import Rule
 from covend.edges.github.client import GitHubClient
 from covend.edges.github.errors import MissingPermission, NotFound, Refused
 from covend.edges.github.head_checks import head_checks
@@ -113,6 +115,22 @@ class LookUps:
             if need in needs and isinstance(learnt, Learnt):
                 learnt = await look_up(asked, learnt)
         return learnt
+
+    async def consider(self, asked: Asked, rule: Rule) -> tuple[Learnt, Verdict] | Refusal:
+        """Look up, and let the rule judge by it; what only that shows to be needed comes after.
+
+        Raises GitHubError where a look-up fails and may be made again.
+        """
+        learnt, needs, looked_up = Learnt(), asked.task.needs & LOOK_UPS, frozenset[Need]()
+        while True:
+            found = await self.learn(asked, needs, learnt)
+            if isinstance(found, Refusal):
+                return found
+            learnt, looked_up = found, looked_up | needs
+            verdict = judge_again(rule, asked.event, learnt.known)
+            needs = (needs_of(verdict) & LOOK_UPS) - looked_up
+            if verdict.matched is not None or not needs:
+                return learnt, verdict
 
     async def checks_of(self, task: Task) -> HeadChecks:
         """Look at all checks of the task's head as they are now."""

@@ -19,13 +19,12 @@ from covend.core.model import EffectDraft, EffectId, Moment, Need, Subject, Task
 from covend.core.rules import checks
 from covend.core.rules.admission import trust_of
 from covend.core.rules.checks import HeadChecks, Stand
-from covend.core.rules.routing import judge_again, needs_of
-from covend.core.rules.verdicts import Verdict
+from covend.core.rules.routing import needs_of
 from covend.core.settings import Policy, Rule
 from covend.core.states import TaskState
 from covend.edges.github.errors import NotFound, RateLimited
 from covend.services.clock import Clock
-from covend.services.looking_up import LOOK_UPS, Asked, Learnt, LookUps, Refusal
+from covend.services.looking_up import Asked, LookUps, Refusal
 from covend.services.side_by_side import SideBySide
 from covend.services.waiting_longer import as_long_again
 from covend.services.wakeups import Wakeups
@@ -152,7 +151,7 @@ class Ripening:
     async def _admit(self, asked: Asked, policy: Policy) -> Ripe | Refusal:
         """Say whether the rule still wants it, and how it is to be done then."""
         task = asked.task
-        considered = await self._consider(asked, policy.rule)
+        considered = await self._look_ups.consider(asked, policy.rule)
         if isinstance(considered, Refusal):
             return considered
         learnt, verdict = considered
@@ -168,19 +167,6 @@ class Ripening:
             policy=chosen,
             is_held=Need.APPROVAL in needs_of(verdict) and task.approved_at is None,
         )
-
-    async def _consider(self, asked: Asked, rule: Rule) -> tuple[Learnt, Verdict] | Refusal:
-        """Look up, and let the rule judge by it; what only that shows to be needed comes after."""
-        learnt, needs, looked_up = Learnt(), asked.task.needs & LOOK_UPS, frozenset[Need]()
-        while True:
-            found = await self._look_ups.learn(asked, needs, learnt)
-            if isinstance(found, Refusal):
-                return found
-            learnt, looked_up = found, looked_up | needs
-            verdict = judge_again(rule, asked.event, learnt.known)
-            needs = (needs_of(verdict) & LOOK_UPS) - looked_up
-            if verdict.matched is not None or not needs:
-                return learnt, verdict
 
     def _choose(self, task: Task, rule: Rule, trust: Trust) -> Policy | Refusal | None:
         """Give the policy for the trust as it is known by now; None where it is the task's own.

@@ -89,8 +89,12 @@ def foresee(packed: Packed, queue_max: int) -> Script[Foreseen]:
     seen = yield from _look([packed])
     fresh = _judged(packed, seen)
     wanted = {task.id for task in fresh.tasks}
+    newer = {task.id for task in fresh.newer}
     meetings = tuple(
-        _meeting(task, seen, packed) if task.id in wanted else _past(task) for task in packed.tasks
+        _meeting(task, seen, packed, takes_place=task.id in newer)
+        if task.id in wanted
+        else _past(task)
+        for task in packed.tasks
     )
     new_count = sum(meeting.reason == NEW for meeting in meetings)
     is_same = bool(wanted) and not new_count
@@ -102,7 +106,7 @@ def foresee(packed: Packed, queue_max: int) -> Script[Foreseen]:
     )
 
 
-def _meeting(task: WantedTask, seen: _Seen, packed: Packed) -> Meeting:
+def _meeting(task: WantedTask, seen: _Seen, packed: Packed, *, takes_place: bool) -> Meeting:
     holder = _holder(seen, task, packed)
     return Meeting(
         rule=task.rule,
@@ -110,6 +114,7 @@ def _meeting(task: WantedTask, seen: _Seen, packed: Packed) -> Meeting:
         reason=SAME_WORK if holder else NEW,
         task=holder,
         generation=None if holder else _next_generation(seen, task.key),
+        takes_place=takes_place,
     )
 
 

@@ -131,16 +131,21 @@ def _judge(
     policy = yield from _policy(task, policies)
     candidate = Candidate(task=task, policy=policy)
     asked = gate.questions(candidate, wish.terms, wish.now)
+    facts = yield from facts_of(asked, wish.now, is_key_busy=bool(row["is_key_busy"]))
+    return gate.judge(candidate, wish.terms, facts)
+
+
+def facts_of(asked: Questions, now: Moment, *, is_key_busy: bool) -> Script[Facts]:
+    """Answer what the gate asks; reads alone."""
     found = yield from guards.read(asked.guards)
-    facts = Facts(
-        now=wish.now,
-        is_key_busy=bool(row["is_key_busy"]),
+    return Facts(
+        now=now,
+        is_key_busy=is_key_busy,
         running=(yield from _running(found.values())),
         guards=found,
         rates=(yield from _starts(asked.rates)),
         spent=(yield from spending.read(asked.spending)),
     )
-    return gate.judge(candidate, wish.terms, facts)
 
 
 def _policy(task: Task, policies: KeptPolicies) -> Script[Policy]:

@@ -7,8 +7,9 @@ store: `questions` says what to read, and nothing is used up by a task that does
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TypeVar
 
 from covend.core.model import Moment, Task
@@ -25,6 +26,7 @@ from covend.core.safeguards.shapes import (
     Safeguard,
     Scope,
     SpendingId,
+    Spent,
     Switch,
     Terms,
     Waiting,
@@ -45,17 +47,24 @@ def questions(candidate: Candidate, terms: Terms, now: Moment) -> Questions:
 
 def judge(candidate: Candidate, terms: Terms, facts: Facts) -> Decision:
     """Say whether it may run; `facts` are the answers to `questions` of the same candidate."""
-    task = candidate.task
-    return (
-        pause.hold(task, facts.guards, facts.now)
-        or _hold_key(task, facts)
-        or _hold_subject(task, facts)
-        or _judge_agent(candidate, terms, facts)
-        or _hold_host(candidate, terms, facts)
-        or _hold_budget(candidate, terms, facts)
-        or rate.hold(task, terms.safeguards.rate, facts.rates, facts.now)
-        or _passed(candidate, terms, facts)
-    )
+    for gate in GATES.values():
+        decision = gate(candidate, terms, facts)
+        if decision is not None:
+            return decision
+    return _passed(candidate, terms, facts)
+
+
+def judge_each(
+    candidate: Candidate, terms: Terms, facts: Facts
+) -> tuple[tuple[str, Hold | Switch | None], ...]:
+    """Let every gate answer, in their order and whatever the others say; None where it is open."""
+    return tuple((name, gate(candidate, terms, facts)) for name, gate in GATES.items())
+
+
+def budget_left(candidate: Candidate, terms: Terms, facts: Facts) -> Spent | None:
+    """Say what it may spend, were it claimed now; None where nothing bounds it."""
+    found = budget.budgets(candidate.task, candidate.policy, terms, facts.now)
+    return budget.left(found, candidate.policy, facts.spent)
 
 
 # --- what is asked ---
@@ -89,18 +98,23 @@ def _unique(found: Iterable[_Thing | None]) -> tuple[_Thing, ...]:
 # --- the gates ---
 
 
-def _hold_key(task: Task, facts: Facts) -> Hold | None:
+def _hold_paused(candidate: Candidate, _terms: Terms, facts: Facts) -> Hold | None:
+    return pause.hold(candidate.task, facts.guards, facts.now)
+
+
+def _hold_key(candidate: Candidate, _terms: Terms, facts: Facts) -> Hold | None:
     if not facts.is_key_busy:
         return None
     return Hold(
         reason=Waiting.KEY_BUSY,
         until=facts.now + RECHECK_MS,
-        scope=Scope(key=task.key),
-        by=f"key/{task.key}",
+        scope=Scope(key=candidate.task.key),
+        by=f"key/{candidate.task.key}",
     )
 
 
-def _hold_subject(task: Task, facts: Facts) -> Hold | None:
+def _hold_subject(candidate: Candidate, _terms: Terms, facts: Facts) -> Hold | None:
+    task = candidate.task
     barred = loop.bar(task, facts.guards)
     if barred is None:
         return None
@@ -174,9 +188,12 @@ def _hold_budget(candidate: Candidate, terms: Terms, facts: Facts) -> Hold | Non
     return budget.hold(found, facts.spent, facts.now)
 
 
+def _hold_rate(candidate: Candidate, terms: Terms, facts: Facts) -> Hold | None:
+    return rate.hold(candidate.task, terms.safeguards.rate, facts.rates, facts.now)
+
+
 def _passed(candidate: Candidate, terms: Terms, facts: Facts) -> Pass:
     task, policy = candidate.task, candidate.policy
-    found = budget.budgets(task, policy, terms, facts.now)
     agent = facts.guards.get(names.agent_circuit(policy.agent.name))
     host = _host_guard(candidate, terms, facts)
     return Pass(
@@ -184,7 +201,7 @@ def _passed(candidate: Candidate, terms: Terms, facts: Facts) -> Pass:
             *circuit.probing(agent, task=task.id, now=facts.now),
             *circuit.probing(host, task=task.id, now=facts.now),
         ),
-        budget=budget.left(found, policy, facts.spent),
+        budget=budget_left(candidate, terms, facts),
     )
 
 
@@ -209,3 +226,21 @@ def _host_guard(candidate: Candidate, terms: Terms, facts: Facts) -> Safeguard |
 
 def _host_scope(task: Task) -> Scope:
     return Scope(rule=task.rule, repository_key=task.repository_key)
+
+
+# --- the table ---
+
+Gate = Callable[[Candidate, Terms, Facts], Hold | Switch | None]
+
+GATES: Mapping[str, Gate] = MappingProxyType(
+    {
+        "pause": _hold_paused,
+        "key": _hold_key,
+        "loop": _hold_subject,
+        "agent": _judge_agent,
+        "host": _hold_host,
+        "budget": _hold_budget,
+        "rate": _hold_rate,
+    }
+)
+"""Every gate by its name, in the order in which they are met."""
