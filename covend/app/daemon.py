@@ -38,19 +38,35 @@ from covend.app.ways_out import (
     resending_of,
     settlements_of,
 )
+from covend.core.audit import Way, Wish
+from covend.core.errors import ConfigError, StoreError
 from covend.core.safeguards.names import DRAIN
 from covend.core.settings import Settings
+from covend.services.auditing import Auditing
 from covend.services.collector import calm_collector
 from covend.services.dispatcher import Dispatcher
 from covend.services.doors import Doors
 from covend.services.keeping import Service, keep
 from covend.services.known_secrets import Secrets
+from covend.services.operations import OPERATOR
 from covend.services.rulebook import Accept, Reload
 from covend.telemetry import logs, notify
 from covend.web.addresses import Addresses
+from covend.web.findings import Examine
 
 PUBLISH_S = 5.0
 """How long the end waits for what is on its way to GitHub."""
+
+RELOADING = Wish(
+    who=OPERATOR,
+    way=Way.SIGNAL,
+    address=None,
+    client=None,
+    verb="reload",
+    target=None,
+    details="{}",
+)
+"""A signal does not say who sends it: the system lets nobody but root and covend's own user."""
 
 END_S = 60.0
 """How long an end that nobody asked for waits for attempts; what is cut off is recovered."""
@@ -63,14 +79,16 @@ async def serve(
     environ: Mapping[str, str],
     reload: Reload,
     secrets: Secrets | None = None,
+    examine: Examine | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT, drain, and return; a second signal drains no longer.
 
-    SIGHUP puts the rules and agents that `reload` gives in force, for later deliveries.
+    SIGHUP puts the rules and agents that `reload` gives in force, for later deliveries. `examine`
+    looks at the real world for the dashboard's page of findings, in a thread.
     """
     address = notify.take_address()
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        async with running(settings, environ, secrets) as daemon:
+        async with running(settings, environ, secrets, examine=examine) as daemon:
             notify.notify(address, "READY=1")
             async for received in signals:
                 if received is signal.SIGHUP:
@@ -127,8 +145,19 @@ class Daemon:
         self._is_drained = False
 
     async def reload(self, reload: Reload) -> bool:
-        """Put other rules and agents in force, where this machine can follow them."""
-        return await self._parts.rulebook.reload(reload, self._accept)
+        """Put other rules and agents in force, where this machine can follow them; the audit has
+        it, as every wish of an operator. False where everything stays as it was.
+        """
+        auditing = Auditing(audit=self._parts.audit, clock=self._parts.clock)
+        try:
+            async with auditing.noting(RELOADING) as noted:
+                is_done = await self._parts.rulebook.reload(reload, self._accept)
+                if not is_done:
+                    noted.outcome = ConfigError.code
+                return is_done
+        except StoreError as error:
+            log.error("the configuration stays as it was", code=error.code, error=str(error))
+            return False
 
     async def drain(self, seconds: float) -> None:
         """Accept and claim nothing more, let attempts finish for a while, interrupt the rest, and
@@ -165,6 +194,7 @@ async def running(
     secrets: Secrets | None = None,
     *,
     clock_of: ClockOf = clock_from,
+    examine: Examine | None = None,
 ) -> AsyncIterator[Daemon]:
     """Start everything, give the daemon, and stop everything in reverse; `secrets` learns what must
     not be seen.
@@ -199,6 +229,7 @@ async def running(
             installing=installing_of(parts, dispatcher),
             resending=resending_of(parts),
             reconciler=reconciler_of(parts, intake),
+            examine=examine,
         )
         addresses = await listen(parts, listener, desk, stack)
         publisher, calling = publisher_of(parts, settlements), calling_of(parts)

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from covend.app.parts import Parts
 from covend.app.rooms import live_of
+from covend.app.ways_in import explaining_of
 from covend.services.auditing import Auditing
 from covend.services.installing import Installing
 from covend.services.operations import Operations
@@ -18,6 +19,7 @@ from covend.services.resending import Resending
 from covend.services.submitting import Submitting
 from covend.web.addresses import Addresses, url_of
 from covend.web.admin import admin_app
+from covend.web.findings import Examine
 from covend.web.public import PublicListener
 from covend.web.rooms import Rooms
 from covend.web.visitor import Visitors
@@ -35,6 +37,7 @@ class Desk:
     installing: Installing
     resending: Resending
     reconciler: Reconciler
+    examine: Examine | None
 
 
 async def listen(
@@ -82,6 +85,7 @@ def _rooms(parts: Parts, desk: Desk) -> Rooms:
         operations=desk.operations,
         submitting=desk.submitting,
         replaying=desk.replaying,
+        explaining=explaining_of(parts),
         installing=desk.installing,
         resending=desk.resending,
         reconciler=desk.reconciler,
@@ -89,5 +93,12 @@ def _rooms(parts: Parts, desk: Desk) -> Rooms:
         metrics=parts.metrics,
         clock=parts.clock,
         readiness=parts.readiness,
+        happenings=parts.happenings,
+        insight=parts.insight,
+        rules=parts.rulebook.in_force,
+        agents=parts.rulebook.agents,
+        examine=desk.examine,
+        terms=parts.rulebook.terms,
+        quota=parts.github.pacing.quota,
         redact=parts.secrets.text,
     )

@@ -39,9 +39,13 @@ from covend.store.cursors import StoredCursors
 from covend.store.deliveries import StoredDeliveries
 from covend.store.effects import StoredEffects
 from covend.store.guards import StoredGuards
+from covend.store.happenings import StoredHappenings
+from covend.store.insight import StoredInsight
 from covend.store.installing import StoredInstallations
+from covend.store.outlook import StoredOutlook
 from covend.store.queries import load_queries
 from covend.store.rerunning import StoredReruns
+from covend.store.retention import StoredRetention
 from covend.store.sqlite.connection import open_sqlite
 from covend.store.sqlite.lock import hold_state_directory, make_state_directory
 from covend.store.sqlite.migrate import migrate
@@ -80,7 +84,11 @@ class Parts:
     commands: StoredCommands
     effects: StoredEffects
     upkeep: StoredUpkeep
+    outlook: StoredOutlook
     audit: StoredAudit
+    retention: StoredRetention
+    happenings: StoredHappenings
+    insight: StoredInsight
     github: GitHubClient
     own_login: str
     rulebook: Rulebook
@@ -108,7 +116,7 @@ async def open_parts(
     make_state_directory(settings.state_dir)
     stack.enter_context(hold_state_directory(settings.state_dir))
     metrics = Metrics(repositories_max=settings.limits.label_repositories_max)
-    path = _database_path(settings)
+    path = database_path(settings)
     queries = load_queries(files("covend.store.sqlite") / "queries")
     connection = await stack.enter_async_context(
         open_sqlite(path, queries, migrate, metrics.observe_commit)
@@ -145,7 +153,11 @@ async def open_parts(
         commands=StoredCommands(connection),
         effects=StoredEffects(connection),
         upkeep=upkeep,
+        outlook=StoredOutlook(connection),
         audit=StoredAudit(connection),
+        retention=StoredRetention(connection),
+        happenings=StoredHappenings(connection),
+        insight=StoredInsight(connection),
         github=github,
         own_login=own_login,
         rulebook=Rulebook(deliveries=deliveries, clock=clock, own_logins=filter(None, [own_login])),
@@ -169,7 +181,7 @@ async def _contain(settings: Settings, stack: AsyncExitStack) -> Containment:
     return containment
 
 
-def _database_path(settings: Settings) -> Path:
+def database_path(settings: Settings) -> Path:
     scheme, _, rest = settings.store.url.partition(":")
     if scheme != "sqlite":
         message = f"store.url: {scheme}: only sqlite is there yet"

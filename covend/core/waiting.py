@@ -240,7 +240,7 @@ def _budget_of_the_day(case: _Case) -> str:
     budgets = (spending.everything(case.now), spending.of_repository(case.task, case.now))
     ids = [spending.safeguard_of(each) for each in budgets if each is not None]
     known = (case.guards[each] for each in ids if each in case.guards)
-    guard = next((each for each in known if _holds_now(each, case.now)), None)
+    guard = next((each for each in known if holds_now(each, case.now)), None)
     if guard is None:
         return f"the budget of the day is spent; it goes on {case.when}"
     at_once = f"`{release_command(guard)}` begins the day's budget anew"
@@ -300,11 +300,18 @@ def is_over(guard: Safeguard, now: Moment) -> bool:
     return guard.until is not None and guard.until <= now and guard.kind in _TIMED
 
 
-def _holds_now(guard: Safeguard, now: Moment) -> bool:
+def holds_now(guard: Safeguard, now: Moment) -> bool:
+    """Say whether a safeguard holds work back, and its time is not over."""
     return is_holding(guard) and not is_over(guard, now)
 
 
-def explain_safeguard(guard: Safeguard) -> str:  # noqa: PLR0911 - one for each kind
+def is_probe_due(guard: Safeguard, now: Moment) -> bool:
+    """Say whether an open circuit has rested long enough: the next task that needs it tries it."""
+    is_open = guard.kind is SafeguardKind.CIRCUIT and guard.state == "open"
+    return is_open and guard.until is not None and guard.until <= now
+
+
+def explain_safeguard(guard: Safeguard, now: Moment = 0) -> str:  # noqa: PLR0911 - one for each kind
     """Say what a safeguard holds, and why; of one that only counts, what it has counted."""
     if not is_holding(guard):
         return guard.reason
@@ -320,6 +327,9 @@ def explain_safeguard(guard: Safeguard) -> str:  # noqa: PLR0911 - one for each 
             return f"agent {agent} rests in {repository}: {guard.reason}"
         case SafeguardKind.CIRCUIT if guard.state == "half_open":
             return f"one task tries whether {scope_words(guard.scope)} answers: {guard.reason}"
+        case SafeguardKind.CIRCUIT if is_probe_due(guard, now):
+            what = scope_words(guard.scope)
+            return f"{what} has rested, and the next task tries it: {guard.reason}"
         case SafeguardKind.CIRCUIT:
             return f"{scope_words(guard.scope)} rests until one task gets through: {guard.reason}"
         case SafeguardKind.RATE | SafeguardKind.BUDGET:

@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import anyio
+import orjson
 
+from covend.core.audit import Way, Wish
 from covend.core.commanding import BUILT_IN, CommandWish, Verb, allowed_for, meant_by
 from covend.core.effects.acknowledge import Reaction, acknowledge_wish
 from covend.core.effects.replies import help_text, nothing_text, status_text, unknown_text
@@ -21,6 +23,7 @@ from covend.core.model import EffectId, Task
 from covend.edges.github.client import GitHubClient
 from covend.edges.github.errors import RateLimited, Refused
 from covend.edges.github.permissions import permission_of
+from covend.services.auditing import Auditing
 from covend.services.clock import Clock
 from covend.services.operations import Operations
 from covend.services.side_by_side import SideBySide
@@ -36,6 +39,10 @@ GIVE_UP_MS = 24 * 3_600_000
 TASKS_MAX = 200
 """Tasks of one subject that a command looks at, the newest."""
 FAULT = "fault"
+RULE_MAX = 64
+"""Characters of a word that may be a rule's name."""
+ON_TASKS = frozenset({Verb.RETRY, Verb.CANCEL, Verb.APPROVE})
+CHANGING = ON_TASKS | {Verb.PAUSE, Verb.RESUME}
 
 Verbs = Callable[[], Sequence[str]]
 """The verbs that the rules in force listen to."""
@@ -69,8 +76,11 @@ class Commanding:
         wakeups: Wakeups,
         key: bytes,
         verbs: Verbs,
+        auditing: Auditing,
     ) -> None:
-        """Ask for permissions through `github`; sign the markers of answers with `key`."""
+        """Ask for permissions through `github`; sign the markers of answers with `key`; note in
+        `auditing` what is to change something.
+        """
         self._commands = commands
         self._operations = operations
         self._github = github
@@ -78,6 +88,7 @@ class Commanding:
         self._wakeups = wakeups
         self._key = key
         self._verbs = verbs
+        self._auditing = auditing
         self._deeds: Mapping[Verb, Callable[[CommandWish], Awaitable[Heard]]] = {
             Verb.STATUS: self._status,
             Verb.RETRY: partial(self._on_tasks, Verb.RETRY, operations.retry),
@@ -130,9 +141,18 @@ class Commanding:
             words = unknown_text(verb, self._verbs())
             return Heard(reason="unknown_verb", reaction=Reaction.PUZZLED, words=words)
         try:
-            return await self._deeds[Verb(verb)](wish)
+            return await self._do(Verb(verb), wish)
         except UserError as error:
             return _nothing(Verb(verb), "", [str(error)])
+
+    async def _do(self, verb: Verb, wish: CommandWish) -> Heard:
+        if verb not in CHANGING:
+            return await self._deeds[verb](wish)
+        async with self._auditing.noting(_noted(verb, wish)) as noted:
+            heard = await self._deeds[verb](wish)
+            if heard is not DONE:
+                noted.outcome = heard.reason
+            return heard
 
     # --- who may ------------------------------------------------------------------------------
 
@@ -232,6 +252,22 @@ class Commanding:
         now = self._clock.now()
         due = await self._commands.next_due_at(now)
         return LOOK_EVERY_S if due is None else min(LOOK_EVERY_S, max(0.01, (due - now) / 1000))
+
+
+def _noted(verb: Verb, wish: CommandWish) -> Wish:
+    """Write down who has said what, and where; the rest of the comment is the delivery's."""
+    details = {"delivery": wish.delivery, "comment": wish.command.comment_id}
+    if verb in ON_TASKS and (rule := _rule_in(wish)):
+        details["rule"] = rule[:RULE_MAX]
+    return Wish(
+        who=_by(wish),
+        way=Way.COMMENT,
+        address=None,
+        client=None,
+        verb=verb,
+        target=f"{wish.repository}#{wish.subject_number}" if verb in ON_TASKS else _scope(wish),
+        details=orjson.dumps(details).decode(),
+    )
 
 
 def _refused(reason: str) -> Heard:

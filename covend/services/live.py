@@ -70,6 +70,15 @@ class Live:
         lines, following = await asyncio.to_thread(read_lines, path, offset, READ_MAX)
         return Printed(lines=lines, next_offset=following), progress
 
+    async def tail(self, task: str, number: str, size: int) -> tuple[Printed, bool]:
+        """Give the last `size` bytes or so of what an attempt has printed, and whether there is
+        more before them. Raises NotFoundError for what has not begun.
+        """
+        found, attempt = await self._find(task, number)
+        if not (await _progress(self._tasks, found, attempt)).has_begun:
+            raise _no_attempt(found, number)
+        return await asyncio.to_thread(_tail, log_path(self._logs, found, attempt), size)
+
     async def follower(self, task: str, number: str, offset: int) -> Follower:
         """Make a reader that goes on from a byte of an attempt's log, also of the task's next
         attempt, which has not begun, or never will. Raises NotFoundError for any later one.
@@ -136,6 +145,15 @@ class Follower:
 def log_path(logs: Path, task: TaskId, attempt: int) -> Path:
     """Say where the output of an attempt is kept."""
     return logs / f"{task}-{attempt}.jsonl"
+
+
+def _tail(path: Path, size: int) -> tuple[Printed, bool]:
+    try:
+        begin = max(0, path.stat().st_size - size)
+    except FileNotFoundError:
+        begin = 0
+    lines, following = read_lines(path, begin, READ_MAX)
+    return Printed(lines=lines, next_offset=following), begin > 0
 
 
 def _is_over(progress: Progress) -> bool:

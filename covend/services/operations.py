@@ -221,11 +221,11 @@ class Operations:
         A scope is one of `SCOPES`; raises UserError for anything else, and NotFoundError, which
         names the nearest, for a rule or an agent that there is not. A repository may be paused
         before its first task; `values["unknown"]` says so then. A comment leaves an operator's
-        pause as it is.
+        pause as it is, and so does whoever gives no reason for one that has a reason.
         """
         checked = _read_scope(scope)
         there = await self._guards.find(f"pause/{checked}")
-        if there is not None and _is_out_of_reach(there, by):
+        if there is not None and (_is_out_of_reach(there, by) or _says_less(there, why, by)):
             return there
         unknown = await self._unknown(checked)
         paused = await self._hold(SafeguardKind.PAUSE, checked, "paused", why, by, **unknown)
@@ -340,6 +340,11 @@ class Operations:
 def _is_out_of_reach(paused: Safeguard, by: str) -> bool:
     """Say whether an operator has paused it, and somebody in a comment wants to change that."""
     return by.startswith(COMMENTER) and not str(paused.values.get("by", "")).startswith(COMMENTER)
+
+
+def _says_less(paused: Safeguard, why: str, by: str) -> bool:
+    """Say whether pausing again without a reason would only forget the reason that there is."""
+    return not why and bool(paused.values.get("why")) and paused.values.get("by") == by
 
 
 def _reason(by: str, why: str) -> str:

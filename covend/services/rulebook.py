@@ -19,7 +19,7 @@ from covend.core.rules.commands import PREFIX
 from covend.core.rules.routing import Router, prepare
 from covend.core.rules.verdicts import Routing
 from covend.core.safeguards.shapes import Terms
-from covend.core.settings import Policy, Settings
+from covend.core.settings import Agent, Policy, Rule, Settings
 from covend.services.clock import Clock
 from covend.store.protocol import Deliveries
 from covend.telemetry.logs import Log
@@ -90,6 +90,11 @@ class Rulebook:
         """Give the verdicts of the rules in force."""
         return self._router.route(event)
 
+    def chain_depth(self) -> int:
+        """Say how many tasks in a row may start each other, as at the start."""
+        assert self._at_start is not None
+        return self._at_start.limits.chain_depth
+
     def terms(self) -> Terms:
         """Say what claims are bound by: safeguards as they are in force, limits as at the start."""
         assert self._at_start is not None
@@ -110,6 +115,14 @@ class Rulebook:
     def rules(self) -> tuple[str, ...]:
         """List the rules in force by name, in their order."""
         return tuple(rule.name for rule in self._settings.rules) if self._settings else ()
+
+    def in_force(self) -> tuple[Rule, ...]:
+        """Give the rules in force as they are configured, in their order."""
+        return self._settings.rules if self._settings else ()
+
+    def agents(self) -> Mapping[str, Agent]:
+        """Give the agents in force, by name."""
+        return self._settings.agents if self._settings else {}
 
     def schedules(self) -> tuple[Schedule, ...]:
         """List the schedules in force, in their order."""

@@ -37,11 +37,19 @@ class StoredAudit:
         cursor: str | None = None,
         verb: str | None = None,
         target: str | None = None,
+        who: str | None = None,
     ) -> tuple[Sequence[AuditRow], str | None]:
         """See `Audit.page`."""
         before = int(cursor) if cursor else NEWEST
         found = await self._connection.read(
-            rows("list_audit", limit=limit + 1, before=before, verb=verb, target=target)
+            rows(
+                "list_audit" if target is None else "list_audit_of_target",
+                limit=limit + 1,
+                before=before,
+                verb=verb,
+                target=target,
+                who=who,
+            )
         )
         items = [_audit_of(row) for row in found[:limit]]
         return items, str(items[-1].number) if len(found) > limit else None

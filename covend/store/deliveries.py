@@ -15,10 +15,11 @@ from covend.core.rules.record import load_verdicts
 from covend.core.settings import Policy
 from covend.core.states import DeliveryState
 from covend.store.accepting import accept_all, foresee, tasks_of
-from covend.store.connection import Ask, Batch, Connection, Script, one, rows
+from covend.store.connection import Batch, Connection, Row, Script, one, rows
 from covend.store.packing import Packed, pack
-from covend.store.protocol import Accepted, Arrival, Foreseen, StoredDelivery
+from covend.store.protocol import Accepted, Arrival, Attended, Foreseen, StoredDelivery
 from covend.store.rows import delivery_of
+from covend.store.searching import DeliverySearch, find_deliveries
 
 NEWEST = 2**63 - 1
 BODY_MAX = 64 << 20
@@ -58,6 +59,7 @@ class StoredDeliveries:
         state: DeliveryState | None = None,
         event: str | None = None,
         repository: str | None = None,
+        search: DeliverySearch | None = None,
     ) -> tuple[Sequence[Delivery], str | None]:
         """See `Deliveries.page`."""
         return await self._connection.read(
@@ -67,6 +69,7 @@ class StoredDeliveries:
                 state=state,
                 event=event,
                 repository=repository,
+                search=search,
             )
         )
 
@@ -95,29 +98,29 @@ def _find(delivery: DeliveryId) -> Script[StoredDelivery | None]:
     if row is None:
         return None
     tasks = yield from tasks_of([delivery])
+    command = yield from one("find_command", id=delivery)
     return StoredDelivery(
         delivery=delivery_of(row, tuple(tasks.get(delivery, ()))),
         headers=orjson.loads(row["headers"]),
         body=_decompressor.decompress(row["body"], max_output_size=BODY_MAX),
         verdicts=load_verdicts(row["verdicts"]),
+        command=None if command is None else _attended_of(command),
     )
+
+
+def _attended_of(row: Row) -> Attended:
+    return Attended(verb=row["verb"], state=row["state"], reason=row["reason"])
 
 
 def _page(
-    *, limit: int, cursor: int, state: str | None, event: str | None, repository: str | None
+    *, limit: int, cursor: int, search: DeliverySearch | None, **same: object
 ) -> Script[tuple[Sequence[Delivery], str | None]]:
-    answer = yield Ask(
-        "list_deliveries",
-        {
-            "limit": limit + 1,
-            "cursor": cursor,
-            "state": state,
-            "event": event,
-            "repository": repository,
-        },
-    )
-    shown = answer.rows[:limit]
+    if search is not None:
+        looked = find_deliveries(search, limit=limit, cursor=cursor, **same)
+        shown, following = yield from looked
+    else:
+        found = yield from rows("list_deliveries", limit=limit + 1, cursor=cursor, **same)
+        shown = found[:limit]
+        following = str(shown[-1]["number"]) if len(found) > limit else None
     tasks = yield from tasks_of([row["id"] for row in shown])
-    items = [delivery_of(row, tuple(tasks.get(row["id"], ()))) for row in shown]
-    is_more = len(answer.rows) > limit
-    return items, str(shown[-1]["number"]) if is_more else None
+    return [delivery_of(row, tuple(tasks.get(row["id"], ()))) for row in shown], following

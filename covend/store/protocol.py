@@ -16,18 +16,20 @@ from covend.core.model import (
     Effect,
     EffectDraft,
     EffectId,
+    EffectKind,
     Moment,
     Task,
 )
 from covend.core.reconciling import Hook
-from covend.core.safeguards.shapes import Lesson, Safeguard
+from covend.core.safeguards.shapes import Lesson, Safeguard, SpendingId, Spent
 from covend.core.settings import Policy
 from covend.core.states import DeliveryState, EffectState
-from covend.store.house_protocol import Audit
+from covend.store.house_protocol import Audit, Happenings, Insight, Outlook, Retention
 from covend.store.outside_protocol import Cursors, Installations, LeftOpen, Reruns
 from covend.store.records import (
     Accepted,
     Arrival,
+    Attended,
     Foreseen,
     Forgotten,
     Gauges,
@@ -37,6 +39,7 @@ from covend.store.records import (
     Meeting,
     Move,
     Overdue,
+    PastDelivery,
     Progress,
     Renewed,
     Settlement,
@@ -44,12 +47,15 @@ from covend.store.records import (
     StoredDelivery,
     Taken,
     TaskStory,
+    Wanted,
 )
+from covend.store.searching import DeliverySearch
 from covend.store.task_protocol import Tasks
 
 __all__ = [
     "Accepted",
     "Arrival",
+    "Attended",
     "Audit",
     "Callbacks",
     "Commands",
@@ -61,16 +67,21 @@ __all__ = [
     "Gauges",
     "Gone",
     "Guards",
+    "Happenings",
+    "Insight",
     "Installation",
     "Installations",
     "LeftOpen",
     "LessonOf",
     "Meeting",
     "Move",
+    "Outlook",
     "Overdue",
+    "PastDelivery",
     "Progress",
     "Renewed",
     "Reruns",
+    "Retention",
     "Settlement",
     "Started",
     "StoredDelivery",
@@ -78,6 +89,7 @@ __all__ = [
     "TaskStory",
     "Tasks",
     "Upkeep",
+    "Wanted",
 ]
 
 
@@ -108,8 +120,11 @@ class Deliveries(Protocol):
         state: DeliveryState | None = None,
         event: str | None = None,
         repository: str | None = None,
+        search: DeliverySearch | None = None,
     ) -> tuple[Sequence[Delivery], str | None]:
-        """List deliveries, newest first, and the cursor of the next page."""
+        """List deliveries, newest first, and the cursor of the next page; searched as `Tasks.page`
+        does.
+        """
         ...
 
     async def unknown(self, ids: Sequence[DeliveryId]) -> frozenset[DeliveryId]:
@@ -326,8 +341,11 @@ class Effects(Protocol):
         cursor: str | None = None,
         state: EffectState | None = None,
         task: str | None = None,
+        kind: EffectKind | None = None,
     ) -> tuple[Sequence[Effect], str | None]:
-        """List effects, newest first, and the cursor of the next page."""
+        """List effects, newest first, and the cursor of the next page; those of a kind, as
+        `Tasks.page` searches.
+        """
         ...
 
 
@@ -336,6 +354,10 @@ class Upkeep(Protocol):
 
     async def gauges(self, now: Moment) -> Gauges:
         """Measure."""
+        ...
+
+    async def spent(self, budget: SpendingId) -> Spent:
+        """Say what has been spent of a budget."""
         ...
 
     async def newest_moment(self) -> Moment:

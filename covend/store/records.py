@@ -29,7 +29,15 @@ from covend.core.model import (
     Via,
 )
 from covend.core.rules.verdicts import Routing, Verdict
-from covend.core.safeguards.shapes import Hold, Lesson, Safeguard, Spent, Switch
+from covend.core.safeguards.shapes import (
+    Candidate,
+    Hold,
+    Lesson,
+    Safeguard,
+    Spent,
+    Switch,
+    Terms,
+)
 from covend.core.states import DeliveryState, EffectState, Outcome, TaskState
 
 
@@ -85,6 +93,8 @@ class Meeting:
     """The task that is there already."""
     generation: int | None
     """Of the task that would be made."""
+    takes_place: bool = False
+    """Whether it is about a newer head than the rule's other work on the subject."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +109,37 @@ class Foreseen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attended:
+    """What became of something that was said to covend itself."""
+
+    verb: str
+    state: str
+    """`received`, `done` or `refused`."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """One draft, as the store is asked what it would meet."""
+
+    candidate: Candidate
+    terms: Terms
+    meeting: Meeting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastDelivery:
+    """A delivery as it came, and what was made of it then."""
+
+    delivery: Delivery
+    headers: Mapping[str, str]
+    body: bytes
+    verdicts: tuple[Verdict, ...]
+    started: Mapping[str, bool]
+    """The rules that were given a task for it, and whether that was made for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredDelivery:
     """A delivery with everything that came with it."""
 
@@ -106,6 +147,7 @@ class StoredDelivery:
     headers: Mapping[str, str]
     body: bytes
     verdicts: tuple[Verdict, ...]
+    command: Attended | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,7 @@ from covend.store.records import (
     Taken,
     TaskStory,
 )
+from covend.store.searching import TaskSearch
 
 
 class Tasks(Protocol):
@@ -276,6 +277,9 @@ class Tasks(Protocol):
         state: TaskState | None = None,
         rule: str | None = None,
         repository: str | None = None,
+        search: TaskSearch | None = None,
     ) -> tuple[Sequence[Task], str | None]:
-        """List tasks, newest first, and the cursor of the next page."""
+        """List tasks, newest first, and the cursor of the next page; what is searched for, only
+        among so many of them a page that it may have none, and still a next one.
+        """
         ...

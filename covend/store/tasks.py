@@ -48,6 +48,7 @@ from covend.store.protocol import (
     TaskStory,
 )
 from covend.store.rows import attempt_of, effect_of, repository_of, task_of
+from covend.store.searching import TaskSearch, find_tasks
 from covend.store.settling import KeepFollower, settle
 from covend.store.waiting import Effects
 
@@ -279,13 +280,21 @@ class StoredTasks:
         state: TaskState | None = None,
         rule: str | None = None,
         repository: str | None = None,
+        search: TaskSearch | None = None,
     ) -> tuple[Sequence[Task], str | None]:
         """See `Tasks.page`."""
+        below = cursor or AFTER_ALL_IDS
+        if search is not None:
+            looked = find_tasks(
+                search, limit=limit, cursor=below, state=state, rule=rule, repository=repository
+            )
+            some, following = await self._connection.read(looked)
+            return [task_of(row) for row in some], following
         found = await self._connection.read(
             rows(
                 "list_tasks_in_state" if state else "list_tasks",
                 limit=limit + 1,
-                cursor=cursor or AFTER_ALL_IDS,
+                cursor=below,
                 state=state,
                 rule=rule,
                 repository=repository,

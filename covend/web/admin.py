@@ -9,9 +9,12 @@ from collections.abc import Iterable
 
 from aiohttp import hdrs, web
 
+from covend.web.api.audit import AuditApi
 from covend.web.api.deliveries import DeliveriesApi
 from covend.web.api.effects import EffectsApi
+from covend.web.api.events import EventsApi
 from covend.web.api.explaining import Explaining
+from covend.web.api.explanations import ExplanationsApi
 from covend.web.api.installations import InstallationsApi
 from covend.web.api.reconciling import ReconcilingApi
 from covend.web.api.safeguards import SafeguardsApi
@@ -19,7 +22,10 @@ from covend.web.api.system import SystemApi
 from covend.web.api.tasks import TasksApi
 from covend.web.auditing import auditor
 from covend.web.auth import add_security_headers, guard
+from covend.web.dashboard.frame import Dashboard
+from covend.web.dashboard.telling import tell_browsers
 from covend.web.errors import answer_errors
+from covend.web.openapi import Description
 from covend.web.rooms import Rooms
 from covend.web.routes import TABLE, Route
 from covend.web.streams import Streams
@@ -35,6 +41,7 @@ def admin_app(
     """Make it; `hosts` are accepted in Host beside loopback."""
     app = web.Application(
         middlewares=[
+            tell_browsers,
             answer_errors,
             guard(visitors=visitors, hosts=hosts, metrics_token=metrics_token, now=rooms.clock.now),
             auditor(rooms.auditing, rooms.redact),
@@ -44,7 +51,10 @@ def admin_app(
     app.on_response_prepare.append(add_security_headers)
     app[STREAMS] = Streams()
     app.on_shutdown.append(_end_streams)
-    table = {route.name: route for route in _routes(rooms, app[STREAMS])}
+    dashboard = Dashboard(rooms, visitors=visitors, streams=app[STREAMS])
+    dashboard.furnish(app)
+    routes = (*_routes(rooms, app[STREAMS]), *dashboard.routes())
+    table = {route.name: route for route in routes}
     app[TABLE] = table
     for route in table.values():
         _add(app, route)
@@ -73,3 +83,7 @@ def _routes(rooms: Rooms, streams: Streams) -> Iterable[Route]:
     yield from SafeguardsApi(rooms).routes()
     yield from InstallationsApi(rooms).routes()
     yield from ReconcilingApi(rooms).routes()
+    yield from AuditApi(rooms).routes()
+    yield from EventsApi(rooms, streams).routes()
+    yield from ExplanationsApi(rooms).routes()
+    yield from Description().routes()

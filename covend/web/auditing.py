@@ -37,24 +37,41 @@ def auditor(auditing: Auditing, redact: Callable[[str], str]) -> Middleware:
 async def _wish(
     request: web.Request, route: Route, verb: str, redact: Callable[[str], str]
 ) -> Wish:
-    asked = await _asked(request)
+    asked = await _asked(request, route)
     target = request.match_info.get(route.target) or asked.get(route.target)
     rest = {name: value for name, value in asked.items() if name not in {CSRF_FIELD, route.target}}
     client = request.headers.get("User-Agent")
+    # Before anything is cut or escaped: half of a secret is not known for one.
+    details = orjson.dumps(_redacted(rest, redact)).decode()
     return Wish(
         who=request[VISITOR].name,
         way=Way.DASHBOARD if route.is_page else Way.API,
         address=request.remote or "unix",
-        client=_line(client, CLIENT_MAX) if client else None,
+        client=_line(redact(client), CLIENT_MAX) if client else None,
         verb=verb,
-        target=redact(_line(str(target), CLIENT_MAX)) if target else None,
-        details=redact(_line(orjson.dumps(rest).decode(), DETAILS_MAX)),
+        target=_line(redact(str(target)), CLIENT_MAX) if target else None,
+        details=_line(redact(details), DETAILS_MAX),
     )
 
 
-async def _asked(request: web.Request) -> Mapping[str, object]:
-    """Read what is asked as far as it can be read: to refuse it is the handler's business."""
-    if request.content_type == _FORM:
+def _redacted(value: object, redact: Callable[[str], str]) -> object:
+    match value:
+        case str():
+            return redact(value)
+        case dict():
+            return {redact(name): _redacted(each, redact) for name, each in value.items()}
+        case list():
+            return [_redacted(each, redact) for each in value]
+        case _:
+            return value
+
+
+async def _asked(request: web.Request, route: Route) -> Mapping[str, object]:
+    """Read what is asked as far as it can be read: to refuse it is the handler's business.
+
+    The API takes JSON, whatever its sender calls it, and pages take forms.
+    """
+    if route.is_page and request.content_type == _FORM:
         form = await request.post()
         return {name: _values(form.getall(name)) for name in form}
     try:

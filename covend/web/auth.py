@@ -25,6 +25,9 @@ OPEN_PATHS = frozenset({"/readyz", "/metrics"})
 
 LOOKS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 FORM = "application/x-www-form-urlencoded"
+FETCH_SITE, OWN_SITE = "Sec-Fetch-Site", "same-origin"
+_OWN_SITES = frozenset({OWN_SITE, "none"})
+"""`none` is a person's own doing, such as an address that was typed."""
 
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
@@ -63,10 +66,10 @@ def guard(
                 "This Host is none of covend's: add it to admin.hosts if it should be.",
             )
         route, visitor = route_of(request), visitors.of_request(request, now())
-        if visitor is None:
-            is_open = route is not None and route.is_open
-            return await handler(request) if is_open else _who_is_it(request, route)
-        request[VISITOR] = visitor
+        if visitor is None and (route is None or not route.is_open):
+            return _who_is_it(request, route)
+        if visitor is not None:
+            request[VISITOR] = visitor
         return await _refusal(request, route, visitor) or await handler(request)
 
     return check
@@ -85,10 +88,14 @@ def _who_is_it(request: web.Request, route: Route | None) -> web.Response:
 
 
 async def _refusal(
-    request: web.Request, route: Route | None, visitor: Visitor
+    request: web.Request, route: Route | None, visitor: Visitor | None
 ) -> web.Response | None:
     """Say why this visitor may not do this, if so; looking is free to all who have been let in."""
     if request.method in LOOKS:
+        return None
+    if request.content_type == FORM and not await _is_readable(request):
+        return problem(400, "bad_request", "The form is no text in UTF-8.")
+    if visitor is None or (route is not None and route.is_open):
         return None
     if visitor.csrf is not None and not await _brings(request, visitor.csrf):
         return problem(403, "no_csrf", "This form is too old: load its page again.")
@@ -109,8 +116,23 @@ async def _brings(request: web.Request, csrf: str) -> bool:
     )
 
 
+async def _is_readable(request: web.Request) -> bool:
+    """Say whether a form can be read, which is remembered; a larger one than may be raises."""
+    try:
+        await request.post()
+    except (UnicodeDecodeError, LookupError):
+        return False
+    return True
+
+
 def _is_foreign_page(request: web.Request) -> bool:
-    """Only the origin that the request goes to is no foreign one; `null` is."""
+    """Only the origin that the request goes to is no foreign one; `null` is.
+
+    Browsers without an Origin in a request that changes something are told apart by
+    `Sec-Fetch-Site`: https://www.w3.org/TR/fetch-metadata/
+    """
+    if request.method not in LOOKS and request.headers.get(FETCH_SITE, OWN_SITE) not in _OWN_SITES:
+        return True
     origins = request.headers.getall(hdrs.ORIGIN, [])
     own = request.headers.get(hdrs.HOST, "").lower()
     return any(origin.lower().partition("://")[2] != own for origin in origins)

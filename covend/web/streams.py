@@ -45,7 +45,7 @@ class Frame:
     """One event; `id` is what a reader that comes back has seen."""
 
     event: str
-    id: int
+    id: int | str
     data: object
 
 
@@ -128,13 +128,21 @@ class Streams:
 
 
 def last_event_id(request: web.Request) -> int | None:
-    """Give where a reader that comes back goes on; UserError where it says nonsense."""
+    """Give where a reader of a stream with numbers goes on; UserError where it says nonsense."""
+    found = last_event(request, _NUMBER)
+    return None if found is None else int(found[0])
+
+
+def last_event(request: web.Request, form: re.Pattern[str]) -> re.Match[str] | None:
+    """Read where a reader that comes back goes on, as the stream's ids are formed; None where it
+    comes for the first time. UserError where it says nonsense.
+    """
     given = request.headers.get(LAST_EVENT_ID, "").strip()
     if not given:
         return None
-    if not _NUMBER.fullmatch(given):
+    if (found := form.fullmatch(given)) is None:
         raise UserError(f"{LAST_EVENT_ID} must be an id that this stream has given.")
-    return int(given)
+    return found
 
 
 def _encode(batch: Batch) -> bytes:

@@ -24,7 +24,7 @@ SESSION_S = 12 * 3_600
 """How long a session lasts."""
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "X-CSRF-Token"
-_SESSION = re.compile(r"([A-Za-z0-9._-]{1,64})~([0-9]{1,15})~([0-9a-f]{64})", re.ASCII)
+_SESSION = re.compile(r"([A-Za-z0-9._-]{1,64})~([1-9][0-9]{0,14})~([0-9a-f]{64})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,9 @@ class Visitors:
 
     def __init__(self, token: Secret, readers: Mapping[str, Secret]) -> None:
         """`token` may do everything, each of `readers` only look."""
-        self._tokens = {OPERATOR: token.reveal(), **{n: s.reveal() for n, s in readers.items()}}
+        self._tokens = {
+            name: secret.reveal() for name, secret in {**readers, OPERATOR: token}.items()
+        }
         assert all(self._tokens.values())
 
     def of_request(self, request: web.Request, now: Moment) -> Visitor | None:

@@ -27,6 +27,7 @@ from covend.edges.agents.leftovers import Leftover
 from covend.edges.github.client import GitHubClient
 from covend.edges.workspace.spec import Spec
 from covend.services.attempt import Attempts
+from covend.services.auditing import Auditing
 from covend.services.closing import Closing
 from covend.services.commanding import Commanding
 from covend.services.concluding import Concluding
@@ -44,6 +45,7 @@ from covend.services.stopping import Stop
 from covend.services.surroundings import Surroundings
 from covend.services.underway import UnderWay
 from covend.services.wakeups import Wakeup
+from covend.store.auditing import StoredAudit
 from covend.store.commands import StoredCommands
 from covend.store.concluding import StoredLeftOpen
 from covend.store.connection import FromThread
@@ -190,6 +192,7 @@ class Life(Rooms):
             wakeups=self.wakeups,
             key=self.publishing.key,
             verbs=lambda: ("review", "fix"),
+            auditing=Auditing(audit=StoredAudit(self.connection), clock=self.clock),
         )
 
     def installing(self) -> Installing:

@@ -12,10 +12,12 @@ from covend.core.safeguards.shapes import Safeguard
 from covend.core.states import TaskState
 from covend.demo import payloads
 from covend.demo.records import Account
+from covend.services.auditing import Auditing
 from covend.services.commanding import Commanding
 from covend.services.operations import Operations
 from covend.services.side_by_side import SideBySide
 from covend.services.wakeups import Wakeup
+from covend.store.auditing import StoredAudit
 from covend.store.commands import StoredCommands
 from covend.store.guards import StoredGuards
 from tests.services.house import AT_ONCE, House
@@ -85,6 +87,7 @@ class Talk:
             wakeups=house.wakeups,
             key=house.publishing.key,
             verbs=lambda: ("review",),
+            auditing=Auditing(audit=StoredAudit(house.connection), clock=house.clock),
         )
 
     async def say(

@@ -77,3 +77,16 @@ async def test_a_repository_that_nobody_has_heard_of_is_paused_and_the_pause_say
     assert typo.values["unknown"] == (
         f"There is no task in {task.repository.lower()}x: did you mean {task.repository}?"
     )
+
+
+async def test_a_second_pause_without_a_reason_keeps_the_first_ones(stall: Stall) -> None:
+    first = await desk(stall).pause("all", "deploy")
+    assert await desk(stall).pause("all") == first
+    assert (await desk(stall).pause("all", "a longer one")).reason == "operator: a longer one"
+
+
+async def test_an_operator_takes_over_a_commenters_pause_with_or_without_a_reason(
+    stall: Stall,
+) -> None:
+    await desk(stall).pause("repository:acme/web", "noise", by="@mona")
+    assert (await desk(stall).pause("repository:acme/web")).values["by"] == "operator"

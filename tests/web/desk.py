@@ -20,17 +20,21 @@ from covend.core.model import (
     EffectId,
     EffectKind,
     TaskId,
+    Trust,
     Usage,
 )
 from covend.core.rules.routing import prepare
 from covend.core.safeguards.shapes import Terms
 from covend.core.secret import Secret
+from covend.core.settings import Policy
 from covend.core.states import Outcome, TaskState
 from covend.edges.github.client import GitHubClient
 from covend.edges.github.errors import NotFound
+from covend.edges.github.pacing import Quota
 from covend.edges.workspace.keeping import Workspaces
 from covend.services.auditing import Auditing
 from covend.services.clock import Clock
+from covend.services.explaining import Explaining, Stored
 from covend.services.installing import Installing
 from covend.services.intake import Intake
 from covend.services.live import Live
@@ -46,13 +50,17 @@ from covend.store.auditing import StoredAudit
 from covend.store.deliveries import StoredDeliveries
 from covend.store.effects import StoredEffects
 from covend.store.guards import StoredGuards
+from covend.store.happenings import StoredHappenings
+from covend.store.insight import StoredInsight
 from covend.store.installing import StoredInstallations
+from covend.store.outlook import StoredOutlook
 from covend.store.protocol import Deliveries, Guards, Settlement, Upkeep
 from covend.store.sqlite.connection import SqliteConnection
 from covend.store.tasks import StoredTasks
 from covend.store.upkeep import StoredUpkeep
 from covend.telemetry.metrics import Metrics
 from covend.web.admin import STREAMS, admin_app
+from covend.web.findings import Examine
 from covend.web.rooms import Rooms
 from covend.web.streams import Streams
 from covend.web.visitor import Visitors
@@ -62,7 +70,8 @@ from tests.web.paper_log import PaperLog, reconciler_of
 
 TOKEN = "the-operators-token"
 READER, READERS_TOKEN = "grafana", "the-readers-token"
-TERMS = Terms(concurrency=100)
+TERMS = Terms(concurrency=100, usd_per_day=50.0)
+QUOTA = Quota(remaining=4_321, limit=5_000, reset_at=NOW + 600_000)
 CONFIGURED_HOST = "covend.internal"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -83,6 +92,15 @@ class OneRule:
     def rules(self) -> tuple[str, ...]:
         return (POLICY.rule.name,)
 
+    def policy(self, rule: str, _trust: Trust) -> Policy | None:
+        return POLICY if rule == POLICY.rule.name else None
+
+    def terms(self) -> Terms:
+        return TERMS
+
+    def chain_depth(self) -> int:
+        return 5
+
 
 class _NoGitHub:
     """A GitHub that knows no repository, and a covend that is no App."""
@@ -92,6 +110,9 @@ class _NoGitHub:
     @property
     def auth(self) -> _NoGitHub:
         return self
+
+    async def request(self, operation: str, method: str, path: str, **_: object) -> None:
+        raise NotFound(f"{operation}: 404 {path}", status=404)
 
     async def installation_of(self, repository: str) -> None:
         raise NotFound(f"get_installation: 404 {repository}", status=404)
@@ -206,6 +227,7 @@ async def open_desk(
     deliveries: Deliveries | None = None,
     upkeep: Upkeep | None = None,
     guards: Guards | None = None,
+    examine: Examine | None = None,
 ) -> AsyncIterator[Desk]:
     """Listen, over a store that knows the policy of `draft`."""
     stored = StoredDeliveries(connection, queue_max=1000)
@@ -273,6 +295,15 @@ async def open_desk(
             is_open=lambda: readiness.state == "ready",
             clock=clock,
         ),
+        explaining=Explaining(
+            rules=OneRule(),
+            mention=None,
+            clock=clock,
+            stored=Stored(
+                deliveries=deliveries or stored, tasks=tasks, outlook=StoredOutlook(connection)
+            ),
+            github=cast("GitHubClient", _NoGitHub()),
+        ),
         installations=StoredInstallations(connection),
         installing=Installing(
             installations=StoredInstallations(connection),
@@ -290,6 +321,13 @@ async def open_desk(
         reconciler=reconciler,
         audit=StoredAudit(connection),
         auditing=Auditing(audit=StoredAudit(connection), clock=clock),
+        happenings=StoredHappenings(connection),
+        insight=StoredInsight(connection),
+        rules=lambda: (POLICY.rule,),
+        agents=lambda: {POLICY.agent.name: POLICY.agent},
+        examine=examine,
+        terms=lambda: TERMS,
+        quota=lambda: QUOTA,
         redact=lambda text: text.replace(TOKEN, "[secret]"),
     )
     app = admin_app(

@@ -152,7 +152,71 @@ async def test_stats_say_the_same_as_json(desk: Desk) -> None:
     assert stats["tasks"] == {state: int(state == "queued") for state in TaskState}
     assert stats["effects"] == dict.fromkeys(EffectState, 0)
     assert stats["queue_oldest_seconds"] == 60
+    assert stats["oldest_queued"] == "2026-09-21T14:13:20.000Z"
     assert stats["outbox_oldest_seconds"] == 0
+
+
+async def test_stats_say_how_much_of_everything_there_is_left(desk: Desk) -> None:
+    before = await desk.get("stats")
+    assert before["slots"] == {"used": 0, "total": 100}
+    spent = {"today_usd": 0.0, "cap_usd": 50.0, "today_tokens": 0, "cap_tokens": None}
+    assert before["money"] == spent
+    assert before["github"] == {
+        "remaining": 4_321,
+        "limit": 5_000,
+        "reset_at": "2026-09-21T14:23:20.000Z",
+    }
+    assert (before["holding"], before["oldest_queued"]) == (0, None)
+    assert before["uptime_s"] >= 0
+    await desk.arrive()
+    claim = await desk.claim()
+    assert (await desk.get("stats"))["slots"]["used"] == 1
+    await desk.complete(claim)
+    await desk.ask("/api/v1/pause", "POST")
+    after = await desk.get("stats")
+    assert (after["slots"]["used"], after["holding"], after["oldest_queued"]) == (0, 1, None)
+    assert after["money"] == {**spent, "today_usd": 0.25, "today_tokens": 7}
+
+
+async def test_of_safeguards_only_those_that_hold_now_are_counted(desk: Desk) -> None:
+    for scope, kind, state, until in (
+        ("agent:a", SafeguardKind.CIRCUIT, "open", NOW + 120_000),
+        ("agent:b", SafeguardKind.CIRCUIT, "closed", None),
+        ("rule:c", SafeguardKind.RATE, "holding", NOW + 1),
+        ("acme/r1#1", SafeguardKind.LOOP, "counting", None),
+    ):
+        guard = Safeguard(
+            id=f"{kind}/{scope}",
+            kind=kind,
+            scope=scope,
+            state=state,
+            reason="network",
+            until=until,
+            values={},
+        )
+        await desk.guards.put(guard, NOW)
+    assert (await desk.get("stats"))["holding"] == 1
+
+
+@pytest.mark.parametrize(
+    ("until", "words"),
+    [(NOW + 60_001, "rests until one task gets through"), (NOW + 60_000, "the next task tries it")],
+)
+async def test_an_open_circuit_says_whether_it_is_tried_next(
+    desk: Desk, until: int, words: str
+) -> None:
+    guard = Safeguard(
+        id="circuit/agent:claude",
+        kind=SafeguardKind.CIRCUIT,
+        scope="agent:claude",
+        state="open",
+        reason="network",
+        until=until,
+        values={},
+    )
+    await desk.guards.put(guard, NOW)
+    (told,) = (await desk.get("safeguards"))["items"]
+    assert (told["state"], words in told["explanation"]) == ("open", True)
 
 
 # --- errors ---------------------------------------------------------------------------------------

@@ -13,11 +13,27 @@ from covend.core.sources.request import Refused, parse_object, text_of
 from covend.core.states import DeliveryState
 from covend.services.replaying import Replayed
 from covend.store.protocol import Accepted, Foreseen, StoredDelivery
-from covend.web.api import shapes
+from covend.store.searching import DeliverySearch
+from covend.web.api import described, shapes
 from covend.web.api.query import NUMBER_CURSOR, Query
 from covend.web.api.wishes import read_object
 from covend.web.rooms import Rooms
 from covend.web.routes import Route, get, post
+
+_FILTERS = (
+    described.named("state", "Only deliveries in this state.", DeliveryState),
+    described.text("event", "Only this event, without its action."),
+    described.text("repository", "Only from this repository, OWNER/NAME."),
+    described.text("sender", "Only from this account."),
+    described.phrase("search", "In the repository, sender, event or reason, or begins the id."),
+    described.moment("since", "Received then or later."),
+    described.limit(),
+    described.NUMBER_CURSOR,
+)
+_REPLAY = described.fields(
+    rule={"type": ["string", "null"], "description": "This rule alone."},
+    dry_run={"type": ["boolean", "null"], "description": "Say what would become of it."},
+)
 
 
 class DeliveriesApi:
@@ -31,20 +47,51 @@ class DeliveriesApi:
     def routes(self) -> tuple[Route, ...]:
         """List what is answered here."""
         return (
-            get("/api/v1/deliveries", self.page, "list_deliveries"),
-            get("/api/v1/deliveries/{id}", self.one, "get_delivery"),
-            post("/api/v1/deliveries/{id}/replay", self.replay, "replay_delivery", verb="replay"),
+            get(
+                "/api/v1/deliveries",
+                self.page,
+                "list_deliveries",
+                summary="Deliveries, newest first.",
+                parameters=_FILTERS,
+                answers={200: described.items("Delivery")},
+            ),
+            get(
+                "/api/v1/deliveries/{id}",
+                self.one,
+                "get_delivery",
+                summary="One delivery with all that came with it.",
+                answers={200: described.item("WholeDelivery", "The delivery.")},
+            ),
+            post(
+                "/api/v1/deliveries/{id}/replay",
+                self.replay,
+                "replay_delivery",
+                verb="replay",
+                summary="Route a delivery once more, by today's rules.",
+                body=_REPLAY,
+                answers={
+                    200: described.item("Replay", "What would become of it."),
+                    202: described.item("Replay", "What became of it."),
+                    409: described.refusal("It cannot be routed again."),
+                },
+            ),
         )
 
     async def page(self, request: web.Request) -> web.Response:
         """List."""
-        query = Query(request, "state", "event", "repository", "limit", "cursor")
+        query = Query(request, *(each.name for each in _FILTERS))
+        search = DeliverySearch(
+            search=query.phrase("search"),
+            sender=query.text("sender"),
+            since=query.moment("since"),
+        )
         items, following = await self._deliveries.page(
             limit=query.limit(),
             cursor=query.cursor(NUMBER_CURSOR),
             state=query.state(DeliveryState),
             event=query.text("event"),
             repository=query.text("repository"),
+            search=None if search == DeliverySearch() else search,
         )
         return shapes.page(shapes.delivery, items, following)
 
@@ -74,14 +121,14 @@ class _Replay(NamedTuple):
 
 
 def _read_replay(given: Mapping[str, object]) -> _Replay:
-    rule, is_dry = given.get("rule"), given.get("dry_run") or False
+    rule, is_dry = given.get("rule"), given.get("dry_run")
     if unknown := given.keys() - {"rule", "dry_run"}:
         raise UserError(f"There is no field {min(unknown)!r} here: there is rule and dry_run.")
     if rule is not None and not isinstance(rule, str):
         raise UserError("rule must be the name of a rule.", name="rule")
-    if not isinstance(is_dry, bool):
+    if is_dry is not None and not isinstance(is_dry, bool):
         raise UserError("dry_run must be true or false.", name="dry_run")
-    return _Replay(rule, is_dry)
+    return _Replay(rule, is_dry or False)
 
 
 def _replayed(replayed: Replayed) -> shapes.Shape:
@@ -115,6 +162,7 @@ def _whole(stored: StoredDelivery) -> shapes.Shape:
     payload = text if isinstance(text, Refused) else parse_object(text)
     return {
         **shapes.delivery(stored.delivery),
+        "command": shapes.attended(stored.command),
         "headers": stored.headers,
         "verdicts": [shapes.verdict(verdict) for verdict in stored.verdicts],
         "payload": None if isinstance(payload, Refused) else payload,

@@ -6,12 +6,21 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from covend.core.model import EffectKind
 from covend.core.states import EffectState
-from covend.web.api import shapes
+from covend.web.api import described, shapes
 from covend.web.api.query import ID_CURSOR, Query
 from covend.web.api.wishes import read_reason
 from covend.web.rooms import Rooms
 from covend.web.routes import Route, get, post
+
+_FILTERS = (
+    described.named("state", "Only effects in this state.", EffectState),
+    described.named("kind", "Only effects of this kind.", EffectKind),
+    described.text("task", "Only this task's."),
+    described.limit(),
+    described.ID_CURSOR,
+)
 
 
 class EffectsApi:
@@ -25,18 +34,39 @@ class EffectsApi:
     def routes(self) -> tuple[Route, ...]:
         """List what is answered here."""
         return (
-            get("/api/v1/effects", self.page, "list_effects"),
-            post("/api/v1/effects/{id}/retry", self.retry, "retry_effect", verb="retry_effect"),
+            get(
+                "/api/v1/effects",
+                self.page,
+                "list_effects",
+                summary="What was written, or is to be, to the outside, newest first.",
+                parameters=_FILTERS,
+                answers={200: described.items("Effect")},
+            ),
+            post(
+                "/api/v1/effects/{id}/retry",
+                self.retry,
+                "retry_effect",
+                verb="retry_effect",
+                summary="Send once more what has failed.",
+                body=described.WHY,
+                answers={
+                    200: described.item("Effect", "The effect, pending."),
+                    409: described.refusal(
+                        "It has not failed, or something newer is in its place."
+                    ),
+                },
+            ),
         )
 
     async def page(self, request: web.Request) -> web.Response:
         """List."""
-        query = Query(request, "state", "task", "limit", "cursor")
+        query = Query(request, *(each.name for each in _FILTERS))
         items, following = await self._effects.page(
             limit=query.limit(),
             cursor=query.cursor(ID_CURSOR),
             state=query.state(EffectState),
             task=query.text("task"),
+            kind=query.name_of("kind", EffectKind),
         )
         return shapes.page(shapes.effect, items, following)
 

@@ -6,13 +6,16 @@ from aiohttp import web
 
 from covend.core.errors import UserError
 from covend.store.protocol import Installation
-from covend.web.api import shapes
+from covend.web.api import described, schemas, shapes
 from covend.web.api.query import Query
 from covend.web.api.wishes import read_wish
 from covend.web.rooms import Rooms
-from covend.web.routes import Route, get, post
+from covend.web.routes import Answer, Route, get, post
 
 _DIGITS_MAX = 18
+_FORGETTING = schemas.made_of(
+    "What is forgotten.", {"id": schemas.WHOLE, "state": schemas.one_of(("forgetting",))}
+)
 
 
 class InstallationsApi:
@@ -27,8 +30,22 @@ class InstallationsApi:
         """List what is answered here."""
         forget = "/api/v1/installations/{id}/forget"
         return (
-            get("/api/v1/installations", self.page, "list_installations"),
-            post(forget, self.forget, "forget_installation", verb="forget"),
+            get(
+                "/api/v1/installations",
+                self.page,
+                "list_installations",
+                summary="Where the App is installed, newest first.",
+                answers={200: described.items("Installation")},
+            ),
+            post(
+                forget,
+                self.forget,
+                "forget_installation",
+                verb="forget",
+                summary="Delete all that is known of an installation.",
+                body=described.fields(),
+                answers={202: Answer(about="It begins.", schema=_FORGETTING)},
+            ),
         )
 
     async def page(self, request: web.Request) -> web.Response:

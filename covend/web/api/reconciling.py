@@ -10,7 +10,7 @@ from aiohttp import web
 from covend.core.errors import UserError
 from covend.core.units import DURATION_FORMS, UnitError, parse_duration
 from covend.services.looks import Look
-from covend.web.api import shapes
+from covend.web.api import described, shapes
 from covend.web.api.query import Query
 from covend.web.api.wishes import read_object
 from covend.web.rooms import Rooms
@@ -18,6 +18,14 @@ from covend.web.routes import Route, get, post
 
 WAIT_S = 10.0
 """So long the answer waits for the end of the look; a longer one is told of by the list."""
+
+_SINCE = described.fields(
+    since={
+        "type": ["string", "null"],
+        "pattern": "^(0|[0-9]{1,6}(ms|s|m|h|d))$",
+        "description": "How far back, such as 3d.",
+    }
+)
 
 
 class ReconcilingApi:
@@ -30,8 +38,26 @@ class ReconcilingApi:
     def routes(self) -> tuple[Route, ...]:
         """List what is answered here."""
         return (
-            get("/api/v1/reconcile", self.page, "list_looks"),
-            post("/api/v1/reconcile", self.ask, "reconcile", verb="reconcile"),
+            get(
+                "/api/v1/reconcile",
+                self.page,
+                "list_looks",
+                summary="The last looks of this process through GitHub's delivery log.",
+                answers={200: described.items("Look")},
+            ),
+            post(
+                "/api/v1/reconcile",
+                self.ask,
+                "reconcile",
+                verb="reconcile",
+                summary="Fetch what GitHub could not deliver.",
+                body=_SINCE,
+                answers={
+                    200: described.item("Look", "What it came to."),
+                    202: described.item("Look", "What it has come to so far."),
+                    409: described.refusal("There is nothing to look through."),
+                },
+            ),
         )
 
     async def ask(self, request: web.Request) -> web.Response:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from aiohttp import web
 
 from covend.core.errors import UserError
 from covend.core.waiting import is_over
-from covend.web.api import shapes
+from covend.web.api import described, shapes
 from covend.web.api.query import Query
 from covend.web.api.wishes import EVERYTHING, read_wish
 from covend.web.rooms import Rooms
@@ -26,11 +28,55 @@ class SafeguardsApi:
         """List what is answered here."""
         one = "/api/v1/safeguards/{id:.+}"  # an id has slashes, as they are or as %2F
         return (
-            get("/api/v1/safeguards", self.page, "list_safeguards"),
-            post(f"{one}/reset", self.reset, "reset_safeguard", verb="reset"),
-            post("/api/v1/pause", self.pause, "pause", verb="pause", target="scope"),
-            post("/api/v1/resume", self.resume, "resume", verb="resume", target="scope"),
-            post("/api/v1/drain", self.drain, "drain", verb="drain", target="scope"),
+            get(
+                "/api/v1/safeguards",
+                self.page,
+                "list_safeguards",
+                summary="All that hold or count something, by id.",
+                answers={200: described.items("Safeguard")},
+            ),
+            post(
+                f"{one}/reset",
+                self.reset,
+                "reset_safeguard",
+                verb="reset",
+                summary="Put a safeguard at rest.",
+                body=described.WHY,
+                answers={
+                    200: described.item("Safeguard", "What it was."),
+                    409: described.refusal("It has no count of its own."),
+                },
+            ),
+            post(
+                "/api/v1/pause",
+                self.pause,
+                "pause",
+                verb="pause",
+                target="scope",
+                summary="Start nothing of a scope until it is resumed.",
+                body=described.WHAT_AND_WHY,
+                answers={200: described.item("Safeguard", "The pause.")},
+            ),
+            post(
+                "/api/v1/resume",
+                self.resume,
+                "resume",
+                verb="resume",
+                target="scope",
+                summary="Lift the pause of a scope; of all, the drain as well.",
+                body=described.WHAT_AND_WHY,
+                answers={200: described.items("Safeguard")},
+            ),
+            post(
+                "/api/v1/drain",
+                self.drain,
+                "drain",
+                verb="drain",
+                target="scope",
+                summary="Take nothing in and start nothing until everything is resumed.",
+                body=described.WHAT_AND_WHY,
+                answers={200: described.item("Safeguard", "The drain.")},
+            ),
         )
 
     async def page(self, request: web.Request) -> web.Response:
@@ -38,7 +84,7 @@ class SafeguardsApi:
         Query(request)
         now = self._clock.now()
         items = [each for each in await self._guards.list() if not is_over(each, now)]
-        return shapes.page(shapes.safeguard, items)
+        return shapes.page(partial(shapes.safeguard, now=now), items)
 
     async def reset(self, request: web.Request) -> web.Response:
         """Put one at rest, and give what it was."""

@@ -9,13 +9,15 @@ from typing import Any, TypeVar
 import orjson
 from aiohttp import web
 
+from covend.core.audit import AuditRow
 from covend.core.model import Attempt, Delivery, Effect, Moment, Subject, Task, Usage
 from covend.core.rules.verdicts import ClauseResult, Verdict
 from covend.core.safeguards.shapes import FOREVER, Safeguard
 from covend.core.waiting import explain_safeguard, is_holding, release_command
 from covend.edges.agents.output import Line, Stream
 from covend.services.live import Ended
-from covend.store.protocol import Meeting, Move
+from covend.store.happenings import Arrived, Moved
+from covend.store.protocol import Attended, Meeting, Move
 
 Shape = dict[str, Any]
 Record = TypeVar("Record")
@@ -119,7 +121,7 @@ def task(record: Task, explanation: str = "") -> Shape:
         "installation_id": record.installation_id,
         "repository_id": record.repository_id,
         "repository": record.repository,
-        "subject": _subject(record.subject),
+        "subject": subject(record.subject),
         "inputs": record.inputs,
         "delivery": record.delivery,
         "parent": record.parent,
@@ -137,7 +139,7 @@ def task(record: Task, explanation: str = "") -> Shape:
     }
 
 
-def _subject(record: Subject) -> Shape:
+def subject(record: Subject) -> Shape:
     return {
         "type": record.type,
         "number": record.number,
@@ -151,6 +153,65 @@ def _subject(record: Subject) -> Shape:
 
 def _error(code: str | None, message: str | None) -> Mapping[str, str | None] | None:
     return {"code": code, "message": message} if code else None
+
+
+def attended(record: Attended | None) -> Shape | None:
+    """Give what became of a command to covend itself; None where a delivery has brought none."""
+    if record is None:
+        return None
+    return {"verb": record.verb, "state": record.state, "reason": record.reason}
+
+
+def wish(record: AuditRow) -> Shape:
+    """Give a line of the audit."""
+    asked = record.wish
+    return {
+        "number": record.number,
+        "at": moment(record.at),
+        "who": asked.who,
+        "via": asked.way,
+        "from": asked.address,
+        "client": asked.client,
+        "verb": asked.verb,
+        "target": asked.target,
+        "details": _details(asked.details),
+        "outcome": record.outcome,
+        "ended_at": moment(record.ended_at),
+    }
+
+
+def _details(text: str) -> object:
+    """Read them as they were written; what was too long to be kept whole is shown as its text."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {"cut": text}
+
+
+def moved(record: Moved) -> Shape:
+    """Give a move of a task, as who follows the whole daemon is told of it."""
+    return {
+        "task": record.task,
+        "from": record.source,
+        "to": record.target,
+        "reason": record.reason,
+        "at": moment(record.at),
+        "rule": record.rule,
+        "repository": record.repository,
+    }
+
+
+def arrived(record: Arrived) -> Shape:
+    """Give a delivery, as who follows the whole daemon is told of it."""
+    return {
+        "id": record.id,
+        "event": record.event,
+        "action": record.action,
+        "repository": record.repository,
+        "state": record.state,
+        "reason": record.reason,
+        "at": moment(record.at),
+    }
 
 
 def move(record: Move) -> Shape:
@@ -236,7 +297,7 @@ def effect(record: Effect) -> Shape:
     }
 
 
-def safeguard(record: Safeguard) -> Shape:
+def safeguard(record: Safeguard, now: Moment = 0) -> Shape:
     """Give a safeguard, with its explanation and the command that lets go what it holds; one that
     does not hold only counts.
     """
@@ -247,7 +308,7 @@ def safeguard(record: Safeguard) -> Shape:
         "state": record.state,
         "holds": is_holding(record),
         "reason": record.reason,
-        "explanation": explain_safeguard(record),
+        "explanation": explain_safeguard(record, now),
         "release": release_command(record) or None,
         "until": moment(record.until),
         "values": record.values,

@@ -14,19 +14,33 @@ from covend.core.errors import StoreError
 from covend.core.model import Moment
 from covend.core.safeguards.circuit import CLOSED, HALF_OPEN, OPEN
 from covend.core.safeguards.shapes import Safeguard, SafeguardKind
+from covend.core.safeguards.spending import everything
 from covend.core.states import EffectState, TaskState
-from covend.core.waiting import is_over
+from covend.core.waiting import holds_now, is_over
 from covend.store.protocol import Gauges
 from covend.telemetry.logs import Log
 from covend.telemetry.metrics import CONTENT_TYPE, Metrics
-from covend.web.api import shapes
+from covend.web.api import described, schemas, shapes
 from covend.web.api.query import Query
 from covend.web.rooms import Rooms
-from covend.web.routes import Route, get
+from covend.web.routes import Answer, Route, get
 
 STORE_WAIT_S = 2.0
 """A store that has not answered by then does not answer, as far as /readyz and /metrics care."""
 
+_READY = Answer(
+    about="How it stands; beside this, facts of the process.",
+    schema=schemas.made_of(
+        "How it stands.",
+        {
+            "ready": schemas.YES_OR_NO,
+            "state": schemas.TEXT,
+            "store": schemas.one_of(("ok", "unavailable")),
+            "paused": schemas.array(schemas.TEXT),
+            "version": schemas.TEXT,
+        },
+    ),
+)
 log = Log("web.system")
 
 
@@ -40,13 +54,33 @@ class SystemApi:
         self._metrics = rooms.metrics
         self._clock = rooms.clock
         self._readiness = rooms.readiness
+        self._terms = rooms.terms
+        self._quota = rooms.quota
 
     def routes(self) -> tuple[Route, ...]:
         """List what is answered here."""
         return (
-            get("/readyz", self.ready, "ready"),
-            get("/metrics", self.metrics, "metrics"),
-            get("/api/v1/stats", self.stats, "stats"),
+            get(
+                "/readyz",
+                self.ready,
+                "ready",
+                summary="Whether deliveries are taken and the store answers.",
+                answers={200: _READY, 503: _READY},
+            ),
+            get(
+                "/metrics",
+                self.metrics,
+                "metrics",
+                summary="Metrics, as Prometheus reads them.",
+                answers={200: Answer(about="Text.", content_type="text/plain")},
+            ),
+            get(
+                "/api/v1/stats",
+                self.stats,
+                "stats",
+                summary="Sizes of the whole.",
+                answers={200: described.item("Stats", "Now.")},
+            ),
         )
 
     async def ready(self, _request: web.Request) -> web.Response:
@@ -88,11 +122,32 @@ class SystemApi:
         Query(request)
         now = self._clock.now()
         gauges = await self._upkeep.gauges(now)
+        spent = await self._upkeep.spent(everything(now))
+        holding = [each for each in await self._guards.list() if holds_now(each, now)]
+        terms, quota = self._terms(), self._quota()
         return shapes.answer(
             {
                 "state": self._readiness.state,
                 "version": __version__,
                 "now": shapes.moment(now),
+                "uptime_s": max(0, now - self._clock.started_at) / 1000,
+                "slots": {
+                    "used": gauges.tasks.get(TaskState.RUNNING, 0),
+                    "total": terms.concurrency,
+                },
+                "money": {
+                    "today_usd": spent.usd,
+                    "cap_usd": terms.usd_per_day,
+                    "today_tokens": spent.tokens,
+                    "cap_tokens": terms.tokens_per_day,
+                },
+                "github": {
+                    "remaining": quota.remaining if quota else None,
+                    "limit": quota.limit if quota else None,
+                    "reset_at": shapes.moment(quota.reset_at) if quota else None,
+                },
+                "holding": len(holding),
+                "oldest_queued": shapes.moment(gauges.oldest_queued_at),
                 "tasks": {state.value: gauges.tasks.get(state, 0) for state in TaskState},
                 "effects": {state.value: gauges.effects.get(state, 0) for state in EffectState},
                 "queue_oldest_seconds": _age_s(gauges.oldest_queued_at, now),

@@ -12,19 +12,68 @@ import orjson
 from aiohttp import web
 
 from covend.core.errors import NotFoundError, UserError
-from covend.core.sources.submission import read_key, read_submission
+from covend.core.sources.submission import KEY_MAX, read_key, read_submission
 from covend.core.states import TaskState
 from covend.services.live import Ended, Follower, Printed
 from covend.store.protocol import TaskStory
-from covend.web.api import shapes
+from covend.store.searching import TaskSearch
+from covend.web.api import described, schemas, shapes
 from covend.web.api.explaining import Explaining
-from covend.web.api.query import ID_CURSOR, Query
+from covend.web.api.query import ID_CURSOR, SUBJECT, Query
 from covend.web.api.wishes import read_object, read_reason, read_wish
 from covend.web.rooms import Rooms
-from covend.web.routes import Route, get, post
-from covend.web.streams import Batch, Frame, Streams, last_event_id
+from covend.web.routes import Parameter, Route, get, post
+from covend.web.streams import LAST_EVENT_ID, Batch, Frame, Streams, last_event_id
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
+_ALL = "/api/v1/tasks"
+_ONE = f"{_ALL}/{{id}}"
+_AMBIGUOUS = described.refusal("The id is the beginning of several.")
+_FILTERS = (
+    described.named("state", "Only tasks in this state.", TaskState),
+    described.text("rule", "Only this rule's."),
+    described.text("repository", "Only in this repository, OWNER/NAME."),
+    described.text("agent", "Only this agent's."),
+    Parameter(
+        name="subject",
+        schema={"type": "string", "pattern": f"^{SUBJECT}$"},
+        about="Only on this pull request or issue, OWNER/NAME#NUMBER.",
+    ),
+    described.phrase("search", "In the title, repository, rule or key, or begins the id."),
+    described.moment("since", "Made then or later."),
+    described.moment("until", "Made before."),
+    described.limit(),
+    described.ID_CURSOR,
+)
+_OF_LOGS = (
+    Parameter(name="offset", schema=schemas.COUNT, about="The byte to begin with."),
+    described.flag("follow", "1 follows it as server-sent events, to the end of the attempt."),
+    Parameter(
+        name=LAST_EVENT_ID,
+        schema={"type": "string", "pattern": "^([0-9]{1,18})?$"},
+        about="Where a reader that comes back goes on.",
+        place="header",
+    ),
+)
+_KEY = Parameter(
+    name=IDEMPOTENCY_KEY,
+    schema={"type": "string", "pattern": f"^[ -~]{{1,{KEY_MAX}}}$"},
+    about="The same key and body give the same task.",
+    place="header",
+)
+_SUBMISSION = {
+    **described.fields(
+        rule={"type": "string", "minLength": 1, "maxLength": 255},
+        repository={"type": "string", "pattern": "^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$"},
+        number={"type": ["integer", "null"], "minimum": 1},
+        head_sha={"type": ["string", "null"], "pattern": "^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$"},
+        inputs={
+            "type": ["object", "null"],
+            "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+        },
+    ),
+    "required": ["rule", "repository"],
+}
 
 
 class TasksApi:
@@ -43,27 +92,109 @@ class TasksApi:
 
     def routes(self) -> tuple[Route, ...]:
         """List what is answered here."""
-        one = "/api/v1/tasks/{id}"
+        return (*self._looks(), *self._changes())
+
+    def _looks(self) -> tuple[Route, ...]:
         return (
-            get("/api/v1/tasks", self.page, "list_tasks"),
-            post("/api/v1/tasks", self.submit, "submit_task", verb="submit", target="rule"),
-            get(one, self.one, "get_task"),
-            get(f"{one}/attempts", self.attempts, "list_attempts"),
-            get(f"{one}/attempts/{{number}}/log", self.log, "get_log"),
-            post(f"{one}/cancel", self.cancel, "cancel_task", verb="cancel"),
-            post(f"{one}/retry", self.retry, "retry_task", verb="retry"),
-            post(f"{one}/approve", self.approve, "approve_task", verb="approve"),
+            get(
+                _ALL,
+                self.page,
+                "list_tasks",
+                summary="Tasks, newest first.",
+                parameters=_FILTERS,
+                answers={200: described.items("Task")},
+            ),
+            get(
+                _ONE,
+                self.one,
+                "get_task",
+                summary="One task with its story; the beginning of an id is enough.",
+                answers={200: described.item("WholeTask", "The task."), 409: _AMBIGUOUS},
+            ),
+            get(
+                f"{_ONE}/attempts",
+                self.attempts,
+                "list_attempts",
+                summary="The attempts at a task, newest first.",
+                answers={200: described.items("Attempt"), 409: _AMBIGUOUS},
+            ),
+            get(
+                f"{_ONE}/attempts/{{number}}/log",
+                self.log,
+                "get_log",
+                summary="What an attempt has printed; with `follow=1` as server-sent events.",
+                parameters=_OF_LOGS,
+                answers={200: described.item("Log", "A MiB or so of it."), 409: _AMBIGUOUS},
+            ),
+        )
+
+    def _changes(self) -> tuple[Route, ...]:
+        task = described.item("Task", "The task as it is then.")
+        conflict = described.refusal("Its state does not allow it, or the id fits several.")
+        ends = described.item("Task", "Its attempt is still to end.")
+        return (
+            post(
+                _ALL,
+                self.submit,
+                "submit_task",
+                verb="submit",
+                target="rule",
+                summary="Submit work for a rule.",
+                parameters=(_KEY,),
+                body=_SUBMISSION,
+                answers={
+                    200: described.item("Task", "The task that its key was used for before."),
+                    202: described.item("Task", "The new task, or the one that is the same work."),
+                    409: described.refusal("Its key was used for another body."),
+                    502: described.refusal("GitHub does not tell what is needed."),
+                },
+            ),
+            post(
+                f"{_ONE}/cancel",
+                self.cancel,
+                "cancel_task",
+                verb="cancel",
+                summary="Cancel a task.",
+                body=described.WHY,
+                answers={200: task, 202: ends, 409: conflict},
+            ),
+            post(
+                f"{_ONE}/retry",
+                self.retry,
+                "retry_task",
+                verb="retry",
+                summary="Queue once more what has failed or was cancelled.",
+                body=described.WHY,
+                answers={200: task, 409: conflict},
+            ),
+            post(
+                f"{_ONE}/approve",
+                self.approve,
+                "approve_task",
+                verb="approve",
+                summary="Let a task run that waits for somebody's yes.",
+                body=described.fields(),
+                answers={200: task, 409: conflict},
+            ),
         )
 
     async def page(self, request: web.Request) -> web.Response:
         """List."""
-        query = Query(request, "state", "rule", "repository", "limit", "cursor")
+        query = Query(request, *(each.name for each in _FILTERS))
+        search = TaskSearch(
+            search=query.phrase("search"),
+            agent=query.text("agent"),
+            subject=query.subject("subject"),
+            since=query.moment("since"),
+            until=query.moment("until"),
+        )
         items, following = await self._tasks.page(
             limit=query.limit(),
             cursor=query.cursor(ID_CURSOR),
             state=query.state(TaskState),
             rule=query.text("rule"),
             repository=query.text("repository"),
+            search=None if search == TaskSearch() else search,
         )
         return shapes.page(await self._explaining.shaping(items), items, following)
 

@@ -52,7 +52,9 @@ async def read_object(request: web.Request) -> Mapping[str, object]:
 
 
 def _line(given: Mapping[str, object], name: str, longest: int) -> str:
-    value = given.get(name) or ""
+    value = given.get(name)
+    if value is None:
+        return ""
     if not isinstance(value, str):
         raise UserError(f"{name} must be a text.", name=name)
     line = " ".join(value.split())
