@@ -1,0 +1,1 @@
+"""The dashboard: pages that work without scripts, one file each; GET changes nothing."""
