@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
+
+from covend.cli.examples import EXAMPLES
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "serve": ("serve", "Run the daemon."),
     "check": ("prepare", "Check the configuration; every mistake at once."),
     "doctor": ("doctor", "Look at this machine: what covend needs, and how to mend what is amiss."),
+    "init": ("init", "Begin: write a configuration, and what belongs to it."),
+    "app": ("app_create", "Have GitHub make the App that the rules need, and test it."),
     "demo": ("prepare", "Show the whole way from a webhook to a review, on this machine alone."),
+    "explain": ("explain", "Say what would become of an event, and why."),
+    "trigger": ("trigger", "Send covend a signed webhook of our own making."),
     "deliveries": ("show", "List webhooks that came in."),
     "tasks": ("show", "List work, and say why it waits."),
     "show": ("show", "Tell the whole story of a task or a delivery."),
@@ -29,6 +39,14 @@ COMMANDS = {
     "pause": ("holding", "Start nothing of a rule, an agent, a repository, or at all."),
     "resume": ("holding", "Lift a pause or the drain."),
     "drain": ("holding", "Take nothing in and start nothing more; what runs goes on."),
+    "top": ("top", "Watch covend at work; q ends it."),
+    "events": ("watching", "Print what happens, as it happens."),
+    "audit": ("watching", "List who has asked covend to change what."),
+    "backup": ("keep", "Copy the store to a new directory, also while covend runs."),
+    "restore": ("keep", "Put a backup back, with covend stopped."),
+    "verify": ("keep", "Read the store, or a backup, through: is all as it must be?"),
+    "schema": ("schema", "Print the JSON Schema of covend.toml, for editors."),
+    "completion": ("schema", "Print what makes a shell complete covend's commands."),
     "version": ("version", "Print the versions of what runs here."),
 }
 """Name to the file in this package that has the command of that name, and its one line of help."""
@@ -48,7 +66,20 @@ class LazyGroup(click.Group):
         module, _ = COMMANDS[cmd_name]
         command = getattr(import_module(f"covend.cli.{module}"), cmd_name)
         assert isinstance(command, click.Command)
+        if command.epilog is None and cmd_name in EXAMPLES:
+            command.epilog = "\n".join(("\b", "Examples:", *(f"  {x}" for x in EXAMPLES[cmd_name])))
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete by the table, where click would import every command for its line of help."""
+        from click.shell_completion import CompletionItem
+
+        commands = [
+            CompletionItem(name, help=line)
+            for name, (_, line) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Print the table."""

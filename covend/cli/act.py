@@ -10,7 +10,15 @@ import click
 
 from covend.cli.client import open_client
 from covend.cli.exits import NOT_FOUND, USAGE, Failure
-from covend.cli.options import config_option, json_option, sendable, why_option
+from covend.cli.options import (
+    complete_rules,
+    complete_tasks,
+    config_option,
+    json_option,
+    sendable,
+    since_option,
+    why_option,
+)
 from covend.cli.render import Cell, cell, print_json
 from covend.cli.screens import open_screen
 from covend.cli.story import STATE_STYLES
@@ -20,7 +28,9 @@ _OF_ONE_TASK = frozenset({NOT_FOUND, USAGE})
 
 _ANSWERS: Mapping[bool | None, str] = {True: "yes", False: "no", None: "not known yet"}
 
-tasks_argument = click.argument("tasks", nargs=-1, required=True, metavar="TASK...")
+tasks_argument = click.argument(
+    "tasks", nargs=-1, required=True, metavar="TASK...", shell_complete=complete_tasks
+)
 
 
 @click.command()
@@ -42,7 +52,7 @@ def cancel(*, tasks: Sequence[str], why: str, config: Path | None, as_json: bool
 
 
 @click.command()
-@click.argument("tasks", nargs=-1, metavar="[TASK...]")
+@click.argument("tasks", nargs=-1, metavar="[TASK...]", shell_complete=complete_tasks)
 @click.option("--effect", "effects", multiple=True, metavar="ID", help="Send an effect again.")
 @why_option
 @config_option
@@ -93,9 +103,12 @@ def approve(*, tasks: Sequence[str], config: Path | None, as_json: bool) -> None
 
 
 @click.command()
-@click.argument("deliveries", nargs=-1, required=True, metavar="DELIVERY...")
-@click.option("--rule", metavar="NAME", help="By this rule alone.")
+@click.argument("deliveries", nargs=-1, metavar="[DELIVERY...]")
+@click.option("--rule", metavar="NAME", help="By this rule alone.", shell_complete=complete_rules)
 @click.option("--dry-run", "is_dry", is_flag=True, help="Only say what would come of it.")
+@since_option
+@click.option("--again", is_flag=True, help="With --since: also what was replayed already.")
+@click.option("--yes", is_flag=True, help="With --since: do not ask.")
 @config_option
 @json_option
 def replay(
@@ -103,18 +116,42 @@ def replay(
     deliveries: Sequence[str],
     rule: str | None,
     is_dry: bool,
+    since: str | None,
+    again: bool,
+    yes: bool,
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Route deliveries again that came in before, by the rules as they are now: each by its ID.
+    """Route deliveries again that came in before, by the rules as they are now: each by its ID, or
+    all of a time with --since.
 
     What they ask for is done although it may have been done before, as new tasks; where the same
     work is open already, it is met. With --dry-run nothing is kept, and each rule's verdict is
     printed, with the key of its work and what that would meet.
 
+    With --since and --dry-run no daemon is needed: the local store is read, beside a daemon or
+    without, each delivery is routed by the configuration (--config: also one that nobody runs by
+    yet), and what would start now is compared with what did start then. With --since alone the
+    daemon replays them one by one, oldest first; what has been replayed since it came is left out
+    (--again: it is not), so that an interrupted replay can be repeated.
+
     The exit code is 0 where all of them were routed; 1 where one is not there, or cannot be read
     any more. The others are routed all the same.
     """
+    if bool(deliveries) == bool(since):
+        raise click.UsageError("Give deliveries, or --since: one of both.")
+    if (again or yes) and (since is None or is_dry):
+        raise click.UsageError("--again and --yes are for a --since that is no dry run.")
+    if since is not None and is_dry:
+        from covend.cli.rehearsal import rehearse
+
+        rehearse(since, rule, config, as_json=as_json)
+        return
+    if since is not None:
+        from covend.cli.replaying import replay_since
+
+        replay_since(since, rule, config, again=again, yes=yes, as_json=as_json)
+        return
     client = open_client(config)
     body = {"rule": None if rule is None else sendable(rule), "dry_run": is_dry}
     found, failures = _each(

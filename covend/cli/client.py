@@ -66,7 +66,7 @@ class Event(NamedTuple):
     """One event of a stream; `id` is what a reader that comes back gives as `last`."""
 
     name: str
-    id: int
+    id: int | str
     data: Any
 
 
@@ -163,7 +163,7 @@ class Client:
         """Ask for a change, and give the JSON that says what came of it; raises as `get`."""
         return self._answer("POST", _url(path, {}), orjson.dumps(body))
 
-    def follow(self, *path: str, last: int | None = None, **query: object) -> Iterator[Event]:
+    def follow(self, *path: str, last: int | str | None = None, **query: object) -> Iterator[Event]:
         """Give events as they come, from behind the event `last` on, up to the one named `end`.
 
         Raises as `get`; with the exit code 69 where the connection breaks before the end.
@@ -293,7 +293,8 @@ def _events(answer: http.client.HTTPResponse) -> Iterator[Event]:
 
 def _event(fields: Mapping[bytes, bytes]) -> Event | None:
     try:
-        name, number = fields[b"event"].decode(), int(fields[b"id"])
+        name, written = fields[b"event"].decode(), fields[b"id"].decode("ascii")
+        number = int(written) if written.isdigit() else written
         return Event(name, number, orjson.loads(fields[b"data"]))
     except (KeyError, ValueError):
         return None

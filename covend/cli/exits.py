@@ -12,6 +12,8 @@ UNREACHABLE = 69
 TRY_LATER = 75
 NOT_PERMITTED = 77
 CONFIG = 78
+INTERRUPTED = 130
+"""As a shell tells of what SIGINT has ended."""
 
 
 class Failure(click.ClickException):

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from covend.cli.client import Client, open_client
-from covend.cli.options import config_option, json_option, sendable, why_option
+from covend.cli.options import complete_rules, config_option, json_option, sendable, why_option
 from covend.cli.render import Cell, Screen, cell, print_json, safe
 from covend.cli.screens import open_screen, tolerate_any_text
 
@@ -20,7 +20,9 @@ _SUBJECT = re.compile(r"[^/#]+/[^/#]+#[0-9]+")
 _KINDS = ("rule", "agent", "repository")
 RUNS_ON = "what runs goes on to its end: see `covend tasks --state running`"
 
-rule_option = click.option("--rule", metavar="NAME", help="Only the work of this rule.")
+rule_option = click.option(
+    "--rule", metavar="NAME", help="Only the work of this rule.", shell_complete=complete_rules
+)
 agent_option = click.option("--agent", metavar="NAME", help="Only the work of this agent.")
 repo_option = click.option(
     "--repo", "--repository", "repository", metavar="OWNER/NAME", help="Only in this repository."

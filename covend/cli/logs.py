@@ -16,15 +16,14 @@ from typing import Any
 import click
 
 from covend.cli.client import Client, open_client
-from covend.cli.exits import TRY_LATER, UNREACHABLE, Failure
-from covend.cli.options import config_option, json_option
+from covend.cli.exits import INTERRUPTED, TRY_LATER, UNREACHABLE, Failure
+from covend.cli.options import complete_tasks, config_option, json_option
 from covend.cli.render import print_json_line, safe
 from covend.cli.screens import tolerate_any_text
 from covend.cli.story import OPEN_STATES
 
 WAITS_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
 """Between the tries to reach a daemon that has gone; a line that comes begins them anew."""
-INTERRUPTED = 130
 TAB = 4
 _AGAIN = frozenset({UNREACHABLE, TRY_LATER})
 _STREAMS = {"stdout": ("out", None), "stderr": ("err", "yellow"), "covend": ("---", "cyan")}
@@ -33,7 +32,7 @@ Print = Callable[[int, dict[str, Any]], None]
 
 
 @click.command()
-@click.argument("task")
+@click.argument("task", shell_complete=complete_tasks)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the task has ended.")
 @click.option(
     "--attempt", type=click.IntRange(1), metavar="N", help="Of this attempt; else the newest."
@@ -124,7 +123,7 @@ def _follow_attempt(
             for event in client.follow(
                 "tasks", task, "attempts", str(number), "log", last=place, follow=1
             ):
-                place, tries = event.id, 0
+                place, tries = int(event.id), 0
                 if event.name == "end":
                     return dict(event.data)
                 show(number, event.data)

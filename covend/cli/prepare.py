@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,10 +16,12 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
+from covend.cli import samples
 from covend.cli.options import config_option
 from covend.config.find import find_config
 from covend.config.load import Inspection, inspect, origins
 from covend.config.problems import ConfigErrors, Problem, dotted
+from covend.core.outside import Schedule
 from covend.core.settings import Admin, Agent, Rule, Server, Settings
 
 EXIT_CONFIG = 78
@@ -29,6 +32,7 @@ EXIT_CONFIG = 78
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--show-origin", is_flag=True, help="Print every value and where it comes from.")
 @click.option("--no-secrets", is_flag=True, help="Do not read the secrets that the file names.")
+@click.option("--tests", is_flag=True, help="Make the [[tests]] of the file too; exit 1 on any.")
 @click.pass_context
 def check(
     context: click.Context,
@@ -37,14 +41,25 @@ def check(
     as_json: bool,
     show_origin: bool,
     no_secrets: bool,
+    tests: bool,
 ) -> None:
-    """Check the configuration: every mistake at once, without the network; exit 78 on any."""
+    """Check the configuration: every mistake at once, without the network; exit 78 on any.
+
+    With --tests, of a file without mistakes, its [[tests]] are made: each payload is routed as a
+    webhook would be, and nothing is started. Where one fails, the exit code is 1.
+    """
     inspection = _inspect(config, read_secrets=not no_secrets)
+    settings = inspection.settings
+    made = samples.make_all(settings) if tests and settings is not None else ()
     if as_json:
-        click.echo(orjson.dumps(_as_json(inspection, show_origin=show_origin)))
+        answer = _as_json(inspection, show_origin=show_origin)
+        click.echo(orjson.dumps(answer | ({"tests": samples.as_json(made)} if tests else {})))
     else:
         _print(inspection, show_origin=show_origin)
-    context.exit(EXIT_CONFIG if inspection.errors else 0)
+    if tests and settings is not None and not as_json:
+        samples.print_all(made)
+    has_failed = any(one.mismatches for one in made)
+    context.exit(EXIT_CONFIG if inspection.errors else int(has_failed))
 
 
 @click.command()
@@ -78,7 +93,7 @@ def _print(inspection: Inspection, *, show_origin: bool) -> None:
     for problem in inspection.errors:
         _print_problem(console, "error", "red", problem)
     if inspection.errors:
-        console.print(Text(_count(len(inspection.errors), "error"), style="bold red"))
+        console.print(Text(_counts(inspection), style="bold red"))
         return
     if show_origin:
         for path, value, origin in origins(inspection):
@@ -95,6 +110,12 @@ def _print_problem(console: Console, kind: str, colour: str, problem: Problem) -
     console.print(Text.assemble((f"{kind}: ", f"bold {colour}"), first))
     for line in excerpt:
         console.print(Text(line, style="dim"))
+
+
+def _counts(inspection: Inspection) -> str:
+    errors = _count(len(inspection.errors), "error")
+    warnings = _count(len(inspection.warnings), "warning")
+    return f"{errors}, and {warnings}" if inspection.warnings else errors
 
 
 def _warned(inspection: Inspection) -> str:
@@ -181,6 +202,26 @@ def _settings_as_json(settings: Settings) -> dict[str, Any]:
             {"name": rule.name, "on": rule.on, "agent": rule.agent, "publish": rule.publish}
             for rule in settings.rules
         ],
+        "schedules": [_schedule_as_json(schedule) for schedule in settings.schedules],
+        "callbacks": [
+            {"name": each.name, "events": each.events, "host": urlsplit(each.url).hostname}
+            for each in settings.callbacks.values()
+        ],
+        "sources": [
+            {"name": each.name, "kind": each.kind, "trust": each.trust}
+            for each in settings.sources.values()
+        ],
+        "limits": asdict(settings.limits),
+    }
+
+
+def _schedule_as_json(schedule: Schedule) -> dict[str, Any]:
+    return {
+        "name": schedule.name,
+        "cron": schedule.cron,
+        "rule": schedule.rule,
+        "repository": schedule.repository,
+        "missed": schedule.missed,
     }
 
 

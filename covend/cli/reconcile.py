@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from covend.cli.client import Client, open_client
-from covend.cli.exits import NOT_FOUND, NOT_PERMITTED, TRY_LATER, Failure
+from covend.cli.exits import INTERRUPTED, NOT_FOUND, NOT_PERMITTED, TRY_LATER, Failure
 from covend.cli.options import config_option, json_option
 from covend.cli.render import print_json, safe
 from covend.cli.screens import tolerate_any_text
@@ -21,7 +21,6 @@ from covend.core.units import DURATION_FORMS, UnitError, parse_duration
 
 LOOKS_S = (0.5, 1.0, 2.0)
 """Between the first looks; from then on it is the last of them."""
-INTERRUPTED = 130
 _DENIED = "not_permitted"
 _COUNTS = (
     ("entries of the log", "listed"),

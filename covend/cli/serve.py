@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from covend.cli.closing import close_up, read_again, without_own
+from covend.cli.examining import examiner
 from covend.cli.exits import CONFIG, NOT_PERMITTED, TRY_LATER, UNREACHABLE, Failure
 from covend.cli.options import config_option
 from covend.config.find import find_config
@@ -60,7 +61,8 @@ def serve(*, config: Path | None, log_level: str) -> None:
     try:
         handed = without_own(inspection, environ)
         reload = partial(read_again, inspection.path, environ, secrets)
-        asyncio.run(app.serve(settings, handed, reload, secrets))
+        examine = examiner(inspection, environ)
+        asyncio.run(app.serve(settings, handed, reload, secrets, examine))
     except BaseExceptionGroup as group:
         fault = _single(group)
         if failure := _explain(fault, settings):

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from covend.cli.client import Client, NothingThereError, open_client
-from covend.cli.options import config_option, json_option, limit_option
+from covend.cli.lists import collect, print_list
+from covend.cli.options import (
+    complete_rules,
+    complete_tasks,
+    config_option,
+    json_option,
+    limit_option,
+    search_option,
+    since_option,
+)
 from covend.cli.render import Cell, Screen, cell, print_json, safe
 from covend.cli.screens import open_screen
 from covend.cli.story import (
@@ -24,61 +33,46 @@ from covend.cli.story import (
 )
 from covend.core.states import DeliveryState, EffectState, TaskState
 
-PAGE_MAX = 200
 EXPLAINED_MAX = 8
 """So many different reasons to wait are told below a list."""
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-Row = Callable[[dict[str, Any], Screen], Sequence[Cell]]
 
 
 @click.command()
 @click.option("--state", type=click.Choice([state.value for state in DeliveryState]))
 @click.option("--event", help="As GitHub names it, without the action: pull_request.")
 @click.option("--repository", metavar="OWNER/NAME")
+@search_option
+@since_option
 @limit_option
 @config_option
 @json_option
-def deliveries(
-    *,
-    state: str | None,
-    event: str | None,
-    repository: str | None,
-    limit: int,
-    config: Path | None,
-    as_json: bool,
-) -> None:
+def deliveries(*, limit: int, config: Path | None, as_json: bool, **query: str | None) -> None:
     """List webhooks that came in, newest first."""
-    query = {"state": state, "event": event, "repository": repository}
     head = ("DELIVERY", "EVENT", "REPOSITORY", "SENDER", "STATE", "WHY", "RECEIVED")
-    found = _collect(open_client(config), "deliveries", limit, query)
-    _print(found, head, _delivery_row, as_json=as_json)
+    found = collect(open_client(config), "deliveries", limit, query)
+    print_list(found, head, _delivery_row, as_json=as_json)
 
 
 @click.command()
 @click.option("--state", type=click.Choice([state.value for state in TaskState]))
-@click.option("--rule")
+@click.option("--rule", metavar="NAME", shell_complete=complete_rules)
 @click.option("--repository", metavar="OWNER/NAME")
+@click.option("--subject", metavar="OWNER/NAME#N", help="About this pull request or issue.")
+@search_option
+@since_option
 @limit_option
 @config_option
 @json_option
-def tasks(
-    *,
-    state: str | None,
-    rule: str | None,
-    repository: str | None,
-    limit: int,
-    config: Path | None,
-    as_json: bool,
-) -> None:
+def tasks(*, limit: int, config: Path | None, as_json: bool, **query: str | None) -> None:
     """List work, newest first, and say below why some of it waits.
 
     What has failed for good is what --state failed lists: nothing of it is tried again but by
     "covend retry".
     """
-    query = {"state": state, "rule": rule, "repository": repository}
     head = ("TASK", "STATE", "WHY", "RULE", "SUBJECT", "TITLE", "CREATED")
-    found = _collect(open_client(config), "tasks", limit, query)
-    _print(found, head, _task_row, as_json=as_json)
+    found = collect(open_client(config), "tasks", limit, query)
+    print_list(found, head, _task_row, as_json=as_json)
     if not as_json:
         _explain(found["items"])
 
@@ -100,14 +94,14 @@ def effects(
     client = open_client(config)
     query = {"state": state, "task": client.get("tasks", task)["id"] if task else None}
     head = ("EFFECT", "TASK", "KIND", "TARGET", "STATE", "TRIES", "WHERE", "CREATED")
-    found = _collect(client, "effects", limit, query)
-    _print(found, head, _effect_row, as_json=as_json)
+    found = collect(client, "effects", limit, query)
+    print_list(found, head, _effect_row, as_json=as_json)
     if not as_json:
         tell_how_to_send_again(found["items"])
 
 
 @click.command()
-@click.argument("identifier", metavar="ID")
+@click.argument("identifier", metavar="ID", shell_complete=complete_tasks)
 @config_option
 @json_option
 def show(*, identifier: str, config: Path | None, as_json: bool) -> None:
@@ -133,32 +127,6 @@ def _find(client: Client, identifier: str) -> tuple[dict[str, Any], bool]:
         except NothingThereError:
             told = f"{error.message.rstrip('.')}; a delivery is named by its whole GUID."
             raise NothingThereError(error.exit_code, told) from None
-
-
-def _collect(client: Client, noun: str, limit: int, query: Mapping[str, object]) -> dict[str, Any]:
-    """Turn pages until there is enough."""
-    items: list[Any] = []
-    cursor: str | None = None
-    while True:
-        wanted = min(limit - len(items), PAGE_MAX)
-        found = client.get(noun, **query, limit=wanted, cursor=cursor)
-        items += found["items"]
-        cursor = found["next_cursor"]
-        if cursor is None or len(items) >= limit:
-            return {"items": items, "next_cursor": cursor}
-
-
-def _print(found: dict[str, Any], head: Sequence[str], row: Row, *, as_json: bool) -> None:
-    if as_json:
-        print_json(found)
-        return
-    if not found["items"]:
-        click.echo("nothing there", err=True)
-        return
-    screen = open_screen()
-    screen.table(head, [row(item, screen) for item in found["items"]])
-    if found["next_cursor"] is not None:
-        click.echo("there are more: see --limit", err=True)
 
 
 def _explain(tasks: Sequence[dict[str, Any]]) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from covend.cli.render import Cell, Screen, cell, duration, safe, seconds_between, size
-from covend.core.commanding import BUILT_IN
 from covend.core.states import EffectState
 
 STATE_STYLES = {
@@ -180,6 +179,9 @@ def _delivery_fields(delivery: dict[str, Any], screen: Screen) -> Iterator[tuple
 
 def _own_verb(delivery: dict[str, Any]) -> str | None:
     """Name the verb of a command to covend itself, which no rule listens to."""
+    # Half of what a list would import, and no list needs it.
+    from covend.core.commanding import BUILT_IN
+
     clauses = (clause for verdict in delivery["verdicts"] for clause in verdict["clauses"])
     said = (value for clause in clauses if clause["name"] == "on" for value in clause["values"])
     verbs = (value.removeprefix("command.") for value in said if value.startswith("command."))

@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from covend.cli.client import Client, open_client
-from covend.cli.exits import TRY_LATER, UNREACHABLE, Failure
-from covend.cli.options import config_option, json_option
+from covend.cli.exits import INTERRUPTED, TRY_LATER, UNREACHABLE, Failure
+from covend.cli.options import complete_tasks, config_option, json_option
 from covend.cli.render import print_json, safe
 from covend.cli.screens import tolerate_any_text
 from covend.cli.story import OPEN_STATES
@@ -22,7 +22,6 @@ LOOKS_S = (0.2, 0.5, 1.0)
 """Between the first looks; from then on it is the last of them."""
 MISSED_MAX = 60
 """So many looks in a row may find no covend, while it is started again."""
-INTERRUPTED = 130
 WELL = frozenset({"success", "neutral"})
 _AGAIN = frozenset({UNREACHABLE, TRY_LATER})
 
@@ -37,7 +36,7 @@ def _seconds(
 
 
 @click.command()
-@click.argument("task")
+@click.argument("task", shell_complete=complete_tasks)
 @click.option(
     "--timeout",
     callback=_seconds,
@@ -62,6 +61,13 @@ def wait(*, task: str, timeout: float | None, config: Path | None, as_json: bool
     elif found["state"] not in OPEN_STATES:
         click.echo(safe(_ending(found)))
     click.get_current_context().exit(_exit_code(found))
+
+
+def wait_for(client: Client, task: str) -> int:
+    """Wait for one task without an end, tell how it ends, and give its exit code."""
+    found = _wait(client, task, None, is_told=True)
+    click.echo(safe(_ending(found)), err=True)
+    return _exit_code(found)
 
 
 def _wait(client: Client, task: str, timeout: float | None, *, is_told: bool) -> dict[str, Any]:

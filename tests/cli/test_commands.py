@@ -65,6 +65,10 @@ NOWHERE = ["--config", "/none"]
         ["retry", "a", *NOWHERE],
         ["pause", *NOWHERE],
         ["wait", "a", *NOWHERE],
+        ["top", *NOWHERE],
+        ["events", *NOWHERE],
+        ["audit", *NOWHERE],
+        ["completion", "bash"],
     ],
 )
 def test_a_command_imports_only_what_it_needs(args: list[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from covend.cli import show
+from covend.cli import lists, show
 from covend.core.model import Need
 from covend.core.rules.verdicts import ClauseResult, Routing, Verdict
 from covend.core.states import DeliveryState
@@ -78,7 +78,7 @@ async def test_a_state_that_does_not_exist_is_a_usage_error(operator: Operator) 
 async def test_a_list_turns_as_many_pages_as_it_needs(
     operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(show, "PAGE_MAX", 2)
+    monkeypatch.setattr(lists, "PAGE_MAX", 2)
     made = [await operator.desk.arrive() for _ in range(6)]
     done = await operator.run("tasks", "--limit", "5", "--json")
     found = json.loads(done.output)
