@@ -39,7 +39,7 @@ class Covend:
         self.public = ""
         self._process = process
         self._stage = stage
-        self._admin = ""
+        self.admin = ""
         self._is_silent = False
         self._heard = asyncio.Condition()
         self._reader = asyncio.create_task(self._read())
@@ -121,7 +121,7 @@ class Covend:
         """Ask the operators' listener."""
         token = (self._stage.folder / "state" / "admin.token").read_text("ascii").strip()
         headers = {"Authorization": f"Bearer {token}"}
-        async with self._session.get(f"{self._admin}{path}", headers=headers) as answer:
+        async with self._session.get(f"{self.admin}{path}", headers=headers) as answer:
             return answer.status, await answer.json()
 
     async def task(self, task: str) -> Any:
@@ -167,7 +167,7 @@ class Covend:
 
     async def ready(self) -> None:
         line = await self.hears("ready")
-        self.public, self._admin = line["public"], line["admin"]
+        self.public, self.admin = line["public"], line["admin"]
 
     async def close(self) -> None:
         await self._session.close()
