@@ -17,7 +17,7 @@ from covend.services.rerunning import Rerunning
 from covend.services.ripening import Ripening
 from covend.services.settling import Publishing, Settlements
 from covend.services.tidying import Tidying
-from covend.services.upkeep import Upkeep
+from covend.services.upkeep import Upkeep, longest_window
 
 
 def loops_of(
@@ -96,7 +96,7 @@ def loops_of(
         Upkeep(
             retention=parts.retention,
             kept=parts.settings.store.retention,
-            rates_s=max((rate.window_s for rate in parts.settings.safeguards.rate), default=0.0),
+            rates_s=lambda: longest_window(parts.rulebook.terms()),
             logs=parts.settings.state_dir / "logs",
             clock=parts.clock,
         ),

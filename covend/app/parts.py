@@ -49,6 +49,7 @@ from covend.store.retention import StoredRetention
 from covend.store.sqlite.connection import open_sqlite
 from covend.store.sqlite.lock import hold_state_directory, make_state_directory
 from covend.store.sqlite.migrate import migrate
+from covend.store.sqlite.restore import refuse_half_restored
 from covend.store.tasks import StoredTasks
 from covend.store.upkeep import StoredUpkeep
 from covend.telemetry.logs import Log
@@ -117,6 +118,7 @@ async def open_parts(
     stack.enter_context(hold_state_directory(settings.state_dir))
     metrics = Metrics(repositories_max=settings.limits.label_repositories_max)
     path = database_path(settings)
+    refuse_half_restored(path)
     queries = load_queries(files("covend.store.sqlite") / "queries")
     connection = await stack.enter_async_context(
         open_sqlite(path, queries, migrate, metrics.observe_commit)

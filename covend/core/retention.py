@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from covend.core.model import Moment, TaskId
+from covend.core.reconciling import LOG_KEPT_S
 from covend.core.settings import Retention
 from covend.core.states import TaskState
 from covend.core.units import DAY
@@ -56,6 +57,7 @@ class KeptSince:
     wishes: Moment
     """What deliveries have asked for beside tasks, and what they closed: it goes after them."""
     places: Moment
+    cursors: Moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,4 +86,6 @@ def kept_since(kept: Retention, now: Moment, *, rates_s: float) -> KeptSince:
         deliveries=ago(kept.deliveries_s),
         wishes=ago(max(kept.deliveries_s, completed_s)),
         places=ago(max(PLACE_S, completed_s)),
+        # What was forgotten on request comes in again where GitHub's log outlives the mark.
+        cursors=ago(max(failed_s, LOG_KEPT_S)),
     )

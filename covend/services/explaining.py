@@ -26,11 +26,11 @@ from covend.core.rules.prepared import choose
 from covend.core.rules.routing import Reason
 from covend.core.rules.verdicts import Routing, TaskDraft, Verdict
 from covend.core.safeguards.shapes import Candidate
+from covend.core.scopes import COMMENT_ON, GRANTS, ON_THREADS
 from covend.core.settings import Checkout, Rule
 from covend.edges.github.client import GitHubClient
 from covend.edges.github.errors import NotFound
 from covend.edges.github.live_pulls import payload_of, read_pull
-from covend.edges.github.scopes import COMMENT_ON, GRANTS
 from covend.services import looking_up
 from covend.services.clock import Clock
 from covend.services.looking_up import LOOK_UPS, LookUps, Refusal
@@ -42,7 +42,6 @@ from covend.store.protocol import Arrival, Deliveries, Outlook, Tasks, Wanted
 ACTIONS = ("synchronize", "opened", "ready_for_review", "reopened", "labeled", "edited")
 """What a live pull request is taken for: the first of these that a rule listens to."""
 UNHEARD = frozenset({Reason.EVENT_NOT_WANTED, Reason.NO_RULE})
-ON_THREADS = frozenset({"comment", "reaction", "labels"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,7 +264,7 @@ class Explaining:
 def token_scope(rule: Rule, subject: SubjectType) -> dict[str, str]:
     """Give the permissions of all tokens that covend asks for on behalf of a rule's work.
 
-    Each request's own token has only those of its line in `edges.github.scopes`.
+    Each request's own token has only those of its line in `core.scopes`.
     """
     scopes = [{"metadata": "read"}]
     if rule.checkout is not Checkout.NONE:

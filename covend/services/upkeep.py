@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import anyio
@@ -18,6 +18,7 @@ import anyio.to_thread
 from covend.core.errors import StoreError
 from covend.core.model import Moment, TaskId
 from covend.core.retention import TASKS, KeptSince, Kind, kept_since
+from covend.core.safeguards.shapes import Terms
 from covend.core.settings import Retention
 from covend.services.clock import Clock
 from covend.services.live import log_path
@@ -34,6 +35,11 @@ SUFFIX = ".jsonl"
 log = Log("upkeep")
 
 
+def longest_window(terms: Terms) -> float:
+    """Give the seconds for which attempts count against some rate."""
+    return max((rate.window_s for rate in terms.safeguards.rate), default=0.0)
+
+
 class Upkeep:
     """Deletes at start and from then on every `EVERY_S`."""
 
@@ -42,15 +48,14 @@ class Upkeep:
         *,
         retention: Kept,
         kept: Retention,
-        rates_s: float,
+        rates_s: Callable[[], float],
         logs: Path,
         clock: Clock,
     ) -> None:
         """Keep everything as long as `kept` says, and tasks at least for `rates_s`, the longest
-        window of a rate, which is counted from their attempts; attempts have their logs in `logs`.
+        window of a rate now, which is counted from their attempts; these have their logs in `logs`.
         """
         assert min(kept.deliveries_s, kept.completed_s, kept.failed_s, kept.logs_s) > 0
-        assert rates_s >= 0
         self._retention = retention
         self._kept = kept
         self._rates_s = rates_s
@@ -65,7 +70,7 @@ class Upkeep:
 
     async def round(self) -> None:
         """Delete all that is old now."""
-        since = kept_since(self._kept, self._clock.now(), rates_s=self._rates_s)
+        since = kept_since(self._kept, self._clock.now(), rates_s=self._rates_s())
         counts: Counter[str] = Counter()
         for kind in Kind:
             try:

@@ -10,7 +10,7 @@ import orjson
 import zstandard
 
 from covend.core.model import Moment, Task, TaskId
-from covend.core.rules.explanation import Collision, Prospect
+from covend.core.rules.explanation import NEW, Collision, Prospect
 from covend.core.rules.gates import Slots
 from covend.core.rules.record import load_verdicts
 from covend.core.safeguards import gate
@@ -62,7 +62,8 @@ def _collision(task: Task, meeting: Meeting) -> Script[Collision]:
     state, generation = None, meeting.generation
     if meeting.task is not None:
         row = yield from one("find_task_state", id=meeting.task)
-        assert row is not None, "it was met in the same store"
+        if row is None:  # deleted by its age since it was met
+            return Collision(reason=NEW, generation=1)
         state, generation = TaskState(row["state"]), row["generation"]
     return Collision(
         reason=meeting.reason,
@@ -115,7 +116,14 @@ def _past(number: int, limit: int) -> Script[tuple[Sequence[PastDelivery], int]]
     ids = orjson.dumps([row["id"] for row in found]).decode()
     started: dict[str, dict[str, bool]] = {}
     tasks: dict[str, list[TaskId]] = {}
+    verdicts = {row["id"]: load_verdicts(row["verdicts"]) for row in found}
     for link in (yield from rows("list_rules_started", ids=ids)) if found else ():
+        if link["rule"] is None:
+            # Its task was deleted by its age: which rule that was of, the verdicts tell.
+            for each in verdicts[link["delivery_id"]]:
+                if each.matched is not False:
+                    started.setdefault(link["delivery_id"], {}).setdefault(each.rule, True)
+            continue
         started.setdefault(link["delivery_id"], {})[link["rule"]] = bool(link["is_new"])
         tasks.setdefault(link["delivery_id"], []).append(TaskId(link["task_id"]))
     return [
@@ -123,7 +131,7 @@ def _past(number: int, limit: int) -> Script[tuple[Sequence[PastDelivery], int]]
             delivery=delivery_of(row, tuple(tasks.get(row["id"], ()))),
             headers=orjson.loads(row["headers"]),
             body=_decompressor.decompress(row["body"], max_output_size=BODY_MAX),
-            verdicts=load_verdicts(row["verdicts"]),
+            verdicts=verdicts[row["id"]],
             started=started.get(row["id"], {}),
         )
         for row in found

@@ -34,7 +34,7 @@ _PLAIN: Mapping[Kind, _Plain] = {
     Kind.RERUNS: _Plain("delete_reruns", "wishes"),
     Kind.CLOSINGS: _Plain("delete_closings", "wishes"),
     Kind.AUDIT: _Plain("delete_audit", "failed"),
-    Kind.CURSORS: _Plain("delete_cursors", "failed"),
+    Kind.CURSORS: _Plain("delete_cursors", "cursors"),
 }
 
 

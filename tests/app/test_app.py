@@ -19,7 +19,7 @@ import pytest
 
 from covend import app
 from covend.app import daemon, loops, running
-from covend.core.errors import ConfigError, StateDirectoryInUseError
+from covend.core.errors import ConfigError, StateDirectoryInUseError, StoreError
 from covend.core.outside import Source, SourceKind
 from covend.core.redact import Redactor
 from covend.core.secret import Secret
@@ -61,6 +61,16 @@ async def test_a_delivery_becomes_a_review(stage: Stage, settings: Settings) -> 
         assert status == 202
         await stage.github.wait_for(lambda: stage.github.state.reviews)
     assert len(stage.github.state.reviews) == 1
+
+
+async def test_what_a_restore_has_left_half_done_is_not_begun_on(settings: Settings) -> None:
+    settings.state_dir.mkdir(exist_ok=True)
+    ready = settings.state_dir / ".covend.db.restored"
+    ready.touch()
+    with pytest.raises(StoreError, match="run covend restore BACKUP --replace again"):
+        async with running(settings, {}):
+            pass
+    assert not (settings.state_dir / "covend.db").exists()
 
 
 async def test_covend_starts_without_github_where_others_send(settings: Settings) -> None:

@@ -17,14 +17,18 @@ from covend.core.settings import Agent, Rule, Settings, When
 from covend.demo import payloads
 from covend.services.explaining import Explaining, Stored, token_scope
 from covend.services.rulings import WrittenRules
+from covend.store.deliveries import StoredDeliveries
 from covend.store.guards import StoredGuards
 from covend.store.outlook import StoredOutlook
+from covend.store.protocol import Arrival, Foreseen
 from tests.services.house import House, a_rule, an_agent
 
 SYNCHRONIZE = "pull_request.synchronize"
 
 
-def explaining(house: House, *rules: Rule, agent: Agent | None = None) -> Explaining:
+def explaining(
+    house: House, *rules: Rule, agent: Agent | None = None, queue_max: int = 1_000
+) -> Explaining:
     """Explain by these rules, over the house's store and the stand-in of GitHub."""
     policies = {rule.name: policy_of(rule, agent or an_agent()) for rule in rules}
     settings = Settings(state_dir=house.folder, rules=rules, policies=policies)
@@ -33,7 +37,7 @@ def explaining(house: House, *rules: Rule, agent: Agent | None = None) -> Explai
         mention="covend-demo",
         clock=house.clock,
         stored=Stored(
-            deliveries=house.deliveries,
+            deliveries=StoredDeliveries(house.connection, queue_max=queue_max),
             tasks=house.tasks,
             outlook=StoredOutlook(house.connection),
         ),
@@ -162,6 +166,29 @@ async def test_each_safeguard_that_holds_says_why_and_until(house: House) -> Non
     assert stand is Stand.HOLD
     assert "20 turns without progress" in why
     assert "covend unblock acme/till#7" in why
+
+
+async def test_what_is_deleted_by_its_age_meanwhile_does_nothing_any_more(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.adopt(a_rule(), an_agent())
+    task = await house.task()
+    foresee = StoredDeliveries.foresee
+
+    async def foresee_and_delete(self: StoredDeliveries, arrival: Arrival) -> Foreseen:
+        foreseen = await foresee(self, arrival)
+        for table, column in (("effects", "task_id"), ("timeline", "task_id"), ("tasks", "id")):
+            house.meddle(f"DELETE FROM {table} WHERE {column} = :task", task=task.id)
+        return foreseen
+
+    monkeypatch.setattr(StoredDeliveries, "foresee", foresee_and_delete)
+    assert (await explaining(house, a_rule()).of_payload(*payload(house))).starts
+
+
+async def test_where_the_queue_is_full_nothing_starts(house: House) -> None:
+    found = await explaining(house, a_rule(), queue_max=0).of_payload(*payload(house))
+    assert not found.starts
+    assert found.end.endswith("the queue is full: 503 with Retry-After")
 
 
 async def test_where_all_places_are_taken_it_waits_for_one(house: House) -> None:

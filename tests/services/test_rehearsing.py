@@ -80,6 +80,15 @@ async def test_a_replay_is_not_counted_again(house: House) -> None:
     assert len(await rehearsed(house, a_rule())) == 1
 
 
+async def test_what_started_a_task_that_is_deleted_by_now_has_started_it(house: House) -> None:
+    await house.adopt(a_rule(), an_agent())
+    task = await house.task()
+    for table, column in (("effects", "task_id"), ("timeline", "task_id"), ("tasks", "id")):
+        house.meddle(f"DELETE FROM {table} WHERE {column} = :task", task=task.id)
+    (one,) = await rehearsed(house, a_rule())
+    assert changes([one]) == [("review", Change.SAME)]
+
+
 async def test_a_delivery_that_cannot_be_read_is_told_as_that(house: House) -> None:
     await house.deliver()
     house.meddle("UPDATE deliveries SET headers = CAST('{}' AS BLOB)")

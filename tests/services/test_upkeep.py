@@ -12,6 +12,7 @@ from uuid import uuid4
 import anyio
 import pytest
 
+from covend.core.bounds import Rate, Safeguards
 from covend.core.errors import StoreError
 from covend.core.intake import Refused, fold
 from covend.core.model import Claim, Task
@@ -22,7 +23,7 @@ from covend.core.units import DAY
 from covend.demo import payloads
 from covend.services import upkeep
 from covend.services.live import log_path
-from covend.services.upkeep import Upkeep
+from covend.services.upkeep import Upkeep, longest_window
 from covend.store.retention import StoredRetention
 from tests.services.house import COMMENT, House, a_rule, an_agent
 from tests.services.rooms import WEBHOOK_SECRET
@@ -37,11 +38,11 @@ def _no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "REST_S", 0)
 
 
-def an_upkeep(house: House, *, rates_s: float = 0.0, **changes: Any) -> Upkeep:
+def an_upkeep(house: House, **changes: Any) -> Upkeep:
     return Upkeep(
         retention=StoredRetention(house.connection),
         kept=replace(KEPT, **changes),
-        rates_s=rates_s,
+        rates_s=lambda: longest_window(house.terms),
         logs=house.folder / "logs",
         clock=house.clock,
     )
@@ -232,15 +233,18 @@ async def test_a_place_is_forgotten_after_a_year(house: House) -> None:
     assert count(house, "effects") == 0
 
 
-async def test_what_still_counts_against_a_rate_stays(house: House) -> None:
+async def test_what_still_counts_against_a_rate_stays_also_one_that_a_reload_has_brought(
+    house: House,
+) -> None:
     await adopt(house)
     claim = await ended(house)
-    house.clock.turn(s=2 * DAY)
-    await an_upkeep(house, rates_s=3 * DAY, completed_s=DAY).round()
-    assert tasks_in(house) == {claim.task.id}
-    house.clock.turn(s=2 * DAY)
-    await an_upkeep(house, rates_s=3 * DAY, completed_s=DAY).round()
-    assert tasks_in(house) == set()
+    keep = an_upkeep(house, completed_s=DAY)
+    rate = Rate(per=("rule",), max_count=9, window_s=3 * DAY)
+    house.terms = replace(house.terms, safeguards=Safeguards(rate=(rate,)))
+    for left in ({claim.task.id}, set()):
+        house.clock.turn(s=2 * DAY)
+        await keep.round()
+        assert tasks_in(house) == left
 
 
 async def test_more_than_one_step_is_walked(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,6 +297,16 @@ async def test_of_cursors_only_what_nobody_reads_any_more_goes(house: House) -> 
     await an_upkeep(house).round()
     left = {row[0] for row in house.ask("SELECT name FROM cursors")}
     assert left == {"reconcile/begun", "schedule/weekly"}
+
+
+async def test_what_was_forgotten_stays_so_while_the_log_of_github_tells_of_it(
+    house: House,
+) -> None:
+    house.meddle("INSERT INTO cursors VALUES ('forgotten/3', '1', :now)", now=house.clock.now())
+    for days, left in ((2, 1), (2, 0)):
+        house.clock.turn(s=days * DAY)
+        await an_upkeep(house, failed_s=DAY).round()
+        assert count(house, "cursors") == left
 
 
 async def test_of_turns_the_newest_stay_and_those_of_whoever_waits(

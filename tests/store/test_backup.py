@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import sqlite3
 import stat
 from contextlib import closing
@@ -19,11 +20,12 @@ import pytest
 from covend.core.errors import ConflictError, StateDirectoryInUseError, StoreError
 from covend.core.states import EffectState
 from covend.store.queries import load_queries
+from covend.store.sqlite import restore as restore_module
 from covend.store.sqlite.backup import Backup, Source, back_up
 from covend.store.sqlite.connection import open_sqlite
 from covend.store.sqlite.lock import hold_state_directory
 from covend.store.sqlite.migrate import migrate
-from covend.store.sqlite.restore import Place, restore
+from covend.store.sqlite.restore import Place, refuse_half_restored, restore
 from covend.store.sqlite.verify import verify
 from tests.store.arrivals import NOW, Database, arrival, draft
 from tests.store.test_claim import claimed
@@ -134,6 +136,15 @@ async def test_it_is_one_moment_however_much_is_written_meanwhile(house: Databas
     copy = made.path / "covend.db"
     linked = ask(copy, "SELECT count(*) FROM delivery_tasks")
     assert linked == ask(copy, "SELECT count(*) FROM tasks")
+
+
+async def test_what_the_log_has_comes_along_where_the_database_is_a_link(house: Database) -> None:
+    """SQLite keeps the log beside the file itself: on another disk, say."""
+    link = house.path.parent.parent / "link.db"
+    link.symlink_to(house.path)
+    source = Source(state_dir=house.path.parent, database=link, version="1", now=NOW)
+    made = back_up(source, house.path.parent.parent / "backup")
+    assert made.verified.counts["tasks"] == {"running": 1}
 
 
 async def test_nothing_is_overwritten(house: Database) -> None:
@@ -255,6 +266,61 @@ async def test_the_log_of_what_was_there_goes_with_it(house: Database, tmp_path:
     assert not place.database.with_name("covend.db-wal").exists()
     assert verify(done.aside[-1]).is_sound
     assert ask(done.aside[-1], "SELECT count(*) FROM tasks") == [(1,)]
+
+
+async def test_no_covend_starts_on_a_restore_that_was_cut_off(
+    house: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would begin with an empty store, and do once more what was done."""
+    made, place = a_backup(house), a_place(tmp_path)
+    restore(made.path, place)
+    (place.state_dir / "marker.key").write_text("newer")
+
+    def cut_off(_backup: Path, _state_dir: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(restore_module, "_add_missing", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            restore(made.path, place, replace=True)
+    with pytest.raises(StoreError, match="a restore was cut off"):
+        refuse_half_restored(place.database)
+    again = Place(state_dir=place.state_dir, database=place.database, now=LATER + 1000)
+    restore(made.path, again, replace=True)
+    refuse_half_restored(place.database)
+    assert (place.state_dir / "marker.key").read_text() == "of marker.key"
+    assert verify(place.database).is_sound
+
+
+async def test_a_restore_without_room_leaves_all_as_it_was(house: Database, tmp_path: Path) -> None:
+    made, place = a_backup(house), a_place(tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            restore(made.path, place)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in place.state_dir.iterdir() if "covend.db" in path.name] == []
+
+
+async def test_the_journal_of_a_restore_that_was_cut_off_is_not_rolled_back_into_the_next(
+    house: Database, tmp_path: Path
+) -> None:
+    made, place = a_backup(house), a_place(tmp_path)
+    place.state_dir.mkdir()
+    journal = place.state_dir / ".covend.db.restoring-journal"
+    other = tmp_path.parent / "other.db"
+    with closing(sqlite3.connect(other, isolation_level=None)) as database:
+        database.executescript("PRAGMA cache_size = 1; CREATE TABLE t (x)")
+        database.execute(
+            "INSERT INTO t SELECT randomblob(3000) FROM json_each(?)", (str([0] * 99),)
+        )
+        database.execute("BEGIN")
+        database.execute("UPDATE t SET x = randomblob(3000)")
+        journal.write_bytes(other.with_name("other.db-journal").read_bytes())
+    restore(made.path, place)
+    assert verify(place.database).is_sound
 
 
 @pytest.mark.parametrize("suffix", ["-wal", "-shm"])

@@ -36,6 +36,17 @@ async def is_saved(connection: SqliteConnection, name: str) -> bool:
     return await connection.read(one("find_policy", sha256=name)) is not None
 
 
+async def test_an_sqlite_that_is_too_old_is_named_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.37.2")
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 37, 2))
+    with pytest.raises(StoreError, match=r"SQLite 3\.37\.2, and covend needs 3\.38 or newer"):
+        async with open_sqlite(tmp_path / "covend.db", QUERIES, migrate):
+            pytest.fail("it was opened")
+    assert not (tmp_path / "covend.db").exists()
+
+
 async def test_writes_that_wait_together_share_one_commit(tmp_path: Path) -> None:
     shared: list[int] = []
     async with open_sqlite(

@@ -10,6 +10,7 @@ import pytest
 
 from covend.core.errors import StoreError
 from covend.core.model import DeliveryId
+from covend.store.sqlite.connection import WRITER_PRAGMAS, connect
 from covend.store.sqlite.migrate import steps_count
 from covend.store.sqlite.verify import Fault, Logs, verify
 from tests.store.arrivals import NOW, Database, arrival, draft
@@ -135,11 +136,65 @@ async def test_a_log_that_is_kept_must_be_there(full: Database, tmp_path: Path) 
     )
     logs = tmp_path / "logs"
     logs.mkdir()
-    told = verify(full.path, logs=Logs(folder=logs, since=NOW - 1)).faults
+    since = NOW - 60_000
+    told = verify(full.path, logs=Logs(folder=logs, since=since)).faults
     assert "logs" in names(list(told))
     assert "logs" not in names(list(verify(full.path, logs=Logs(folder=logs, since=NOW)).faults))
     (name,) = next(fault for fault in told if fault.name == "logs").where
     (logs / name).touch()
-    assert "logs" not in names(
-        list(verify(full.path, logs=Logs(folder=logs, since=NOW - 1)).faults)
+    assert "logs" not in names(list(verify(full.path, logs=Logs(folder=logs, since=since)).faults))
+
+
+async def test_a_log_that_goes_with_its_task_meanwhile_is_no_fault(
+    full: Database, tmp_path: Path
+) -> None:
+    break_it(
+        full,
+        f"UPDATE attempts SET log_bytes = 5, outcome = 'lost', started_at = {NOW},"
+        f" ended_at = {NOW}",
     )
+    is_deleted = False
+
+    def delete(what: str, _part: float) -> None:
+        nonlocal is_deleted
+        if what == "bodies" and not is_deleted:
+            is_deleted = True
+            break_it(full, "DELETE FROM attempts")
+
+    logs = Logs(folder=tmp_path / "logs", since=NOW - 60_000)
+    told = names(list(verify(full.path, logs=logs, progress=delete).faults))
+    assert is_deleted
+    assert "logs" not in told
+
+
+async def test_logs_from_before_a_restore_need_not_be_there(full: Database, tmp_path: Path) -> None:
+    """A backup has them only where that was asked for."""
+    break_it(
+        full,
+        f"UPDATE attempts SET log_bytes = 5, outcome = 'lost', started_at = {NOW},"
+        f" ended_at = {NOW}",
+        f"INSERT INTO cursors (name, value, updated_at) VALUES ('restored', '{{}}', {NOW})",
+    )
+    logs = Logs(folder=tmp_path / "logs", since=NOW - 60_000)
+    assert "logs" not in names(list(verify(full.path, logs=logs).faults))
+
+
+async def test_a_database_that_a_covend_opens_meanwhile_is_not_judged(
+    full: Database, tmp_path: Path
+) -> None:
+    """It lay still, so it was read without regard to any log."""
+    copy = tmp_path / "still.db"
+    with closing(sqlite3.connect(full.path)) as database:
+        database.execute("VACUUM INTO ?", (str(copy),))
+    with closing(connect(copy, WRITER_PRAGMAS)):
+        pass
+    opened: list[sqlite3.Connection] = []
+
+    def begin(_what: str, _part: float) -> None:
+        if not opened:
+            opened.append(connect(copy, WRITER_PRAGMAS))
+            opened[0].execute("UPDATE deliveries SET duplicates = 1")
+
+    with pytest.raises(StoreError, match="try again"):
+        verify(copy, progress=begin)
+    opened[0].close()

@@ -239,7 +239,8 @@ def _explain_rule(asked: Asked, verdict: Verdict, place: int | None) -> RuleExpl
         is_bounded=None if prospect is None else left is not None,
         budget=left,
     )
-    starts = work.collision is None or work.collision.reason == NEW
+    is_new = work.collision is None or work.collision.reason == NEW
+    starts = is_new and not any(gate.stand is Stand.REFUSE for gate in gates)
     return RuleExplanation(
         verdict=verdict, gates=gates, work=work, starts=starts, end=_rule_end(work, gates)
     )
@@ -281,6 +282,9 @@ def _rule_end(work: Work, gates: Sequence[Gate]) -> str:
         return f"nothing new of rule {rule}: task {collision.task} ({collision.state}) does it"
     if collision is not None and collision.reason == STALE:
         return f"nothing of rule {rule}: something newer is known of its subject"
+    refusal = next((each for each in gates if each.stand is Stand.REFUSE), None)
+    if refusal is not None:
+        return f"nothing of rule {rule}: {refusal.why}"
     made = f"start task of rule {rule} with key {work.key}, by agent {work.policy.agent.name}"
     if collision is not None and collision.supersedes:
         made += f", which supersedes {', '.join(collision.supersedes)}"

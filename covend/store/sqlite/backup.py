@@ -23,7 +23,7 @@ import orjson
 
 from covend.core.errors import ConflictError, StoreError
 from covend.core.model import Moment
-from covend.store.sqlite.reading import has_log, opened_to_read
+from covend.store.sqlite.reading import opened_as_it_stands
 from covend.store.sqlite.transaction import translated
 from covend.store.sqlite.verify import Progress, Verified, raise_if_unsound, silent, verify
 
@@ -188,7 +188,7 @@ def _fill(
 
 def _copy_database(database: Path, copy: Path, progress: Progress) -> None:
     try:
-        with opened_to_read(database, is_open=has_log(database)) as reader:
+        with opened_as_it_stands(database) as reader:
             whole = max(_bytes_in_use(reader), 1)
 
             def look() -> None:

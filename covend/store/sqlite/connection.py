@@ -49,7 +49,8 @@ LOCK_WAIT_S = 4.0
 or so.
 """
 
-
+OLDEST = (3, 38, 0)
+"""Queries use `->>`, which came with it, and tables STRICT, which is of 3.37."""
 STATEMENTS_CACHED = 512
 WRITER_PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -238,6 +239,12 @@ class SqliteConnection:
                 write.future.set_exception(error)
 
 
+def too_old() -> str:
+    """Say what is wrong with an SQLite that is older than `OLDEST`."""
+    wanted = ".".join(map(str, OLDEST[:2]))
+    return f"this Python has SQLite {sqlite3.sqlite_version}, and covend needs {wanted} or newer"
+
+
 @asynccontextmanager
 async def open_sqlite(
     path: Path,
@@ -248,8 +255,11 @@ async def open_sqlite(
 ) -> AsyncIterator[SqliteConnection]:
     """Open the database, make or migrate it where needed, close it in the order that WAL likes.
 
-    Raises StoreError where the file is no database of covend's, or of a newer one.
+    Raises StoreError where the file is no database of covend's, or of a newer one, and where
+    Python's SQLite is older than `OLDEST`.
     """
+    if sqlite3.sqlite_version_info < OLDEST:
+        raise StoreError(too_old())
     try:
         writer = await asyncio.to_thread(connect, path, WRITER_PRAGMAS)
         await asyncio.to_thread(migrate, writer)

@@ -6,12 +6,15 @@ from now on (the trigger effect_may_be_visible): it is looked for by its marker 
 What ran is recovered by the next start, as after a crash.
 
 Refuses to touch a state directory that a covend holds, and to replace what it was not told to.
+Where it is cut off, no covend starts on what it left: that one would begin with nothing, or with
+the keys of another, and do once more what was done.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -117,25 +120,38 @@ def _put_back(
         raise ConflictError(
             f"{named}: there already; --replace puts the backup in its place, and keeps it aside"
         )
+    names = _names_aside(standing, place)
     fresh = place.database.with_name(f".{place.database.name}.restoring")
-    fresh.unlink(missing_ok=True)
-    copy_private(source, fresh)
-    tasks, effects = _prepare(fresh, place.now, manifest)
-    aside = _set_aside(standing, place)
+    _clear(fresh)  # a journal of another copy would be rolled back into this one
+    try:
+        copy_private(source, fresh)
+        tasks, effects = _prepare(fresh, place.now, manifest)
+    except BaseException:
+        _clear(fresh)  # the room that it took may be what was missing
+        raise
+    ready = fresh.rename(_ready(place.database))
+    sync_folder(ready.parent)  # from here on nobody starts
+    _set_aside(names, place)
     for name in secrets:
         copy_private(backup / name, place.state_dir / name)
     if manifest:
         _add_missing(backup, place.state_dir)
-    fresh.rename(place.database)
+    ready.rename(place.database)
     sync_folder(place.database.parent)
     return Restored(
         made_at=manifest.made_at if manifest else None,
         verified=verified,
-        aside=aside,
+        aside=tuple(names.values()),
         tasks_to_recover=tasks,
         effects_in_doubt=effects,
         has_marker_key=(place.state_dir / MARKER_KEY).exists(),
     )
+
+
+def _clear(database: Path) -> None:
+    """Remove a database, and what SQLite keeps beside it."""
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        database.with_name(f"{database.name}{suffix}").unlink(missing_ok=True)
 
 
 def _differs(backup: Path, state_dir: Path, name: str) -> bool:
@@ -168,26 +184,33 @@ def _prepare(database: Path, now: Moment, manifest: Manifest | None) -> tuple[in
     return left["tasks"], len(doubted) + left["effects"]
 
 
-def _set_aside(standing: list[Path], place: Place) -> tuple[Path, ...]:
-    """Rename what is there; the database with its log, which is written into it first where that
-    is possible.
-    """
-    moment = datetime.fromtimestamp(place.now / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
-    names = {path: path.with_name(f"{path.name}.replaced-{moment}") for path in standing}
+def _names_aside(standing: list[Path], place: Place) -> Mapping[Path, Path]:
+    """Say how what is there will be called; ConflictError where such a name is taken."""
+    names = {path: path.with_name(f"{path.name}{_aside(place)}") for path in standing}
     for taken in names.values():
         if os.path.lexists(taken):
             raise ConflictError(f"{taken} is there already: try again in a second")
+    return names
+
+
+def _aside(place: Place) -> str:
+    moment = datetime.fromtimestamp(place.now / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
+    return f".replaced-{moment}"
+
+
+def _set_aside(names: Mapping[Path, Path], place: Place) -> None:
+    """Rename what is there; the database with its log, which is written into it first where that
+    is possible.
+    """
     if place.database in names:
         _fold_log(place.database)
     # A log that stayed would be read as that of the new database.
     for suffix in ("-wal", "-shm"):
         beside = place.database.with_name(f"{place.database.name}{suffix}")
         if beside.exists():
-            name = f"{place.database.name}.replaced-{moment}{suffix}"
-            beside.rename(beside.with_name(name))
+            beside.rename(beside.with_name(f"{place.database.name}{_aside(place)}{suffix}"))
     for path, aside in names.items():
         path.rename(aside)
-    return tuple(names.values())
 
 
 def _fold_log(database: Path) -> None:
@@ -207,6 +230,20 @@ def _add_missing(backup: Path, state_dir: Path) -> None:
         logs.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
         if not (logs / path.name).exists():
             copy_private(path, logs / path.name)
+
+
+def refuse_half_restored(database: Path) -> None:
+    """Raise StoreError where a restore was cut off after it had begun to change what is there."""
+    if (ready := _ready(database)).exists():
+        raise StoreError(
+            f"a restore was cut off ({ready} is there): run covend restore BACKUP --replace again;"
+            " or put back what it has renamed to *.replaced-*, and remove that file"
+        )
+
+
+def _ready(database: Path) -> Path:
+    """Name what is ready to become the database."""
+    return database.with_name(f".{database.name}.restored")
 
 
 def database_of(backup: Path) -> Path:

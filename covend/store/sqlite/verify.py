@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from time import monotonic
 
 import orjson
 import zstandard
@@ -21,7 +22,7 @@ from covend.core.model import Moment
 from covend.core.states import DeliveryState, EffectState, Outcome, TaskState
 from covend.store.queries import Query, load_queries
 from covend.store.sqlite.migrate import stale_triggers, steps_count
-from covend.store.sqlite.reading import has_log, is_damage, opened_to_read
+from covend.store.sqlite.reading import is_damage, opened_as_it_stands
 from covend.store.sqlite.transaction import translated
 
 SHOWN_MAX = 10
@@ -101,7 +102,7 @@ def silent(_what: str, _part: float) -> None:
 def verify(path: Path, *, logs: Logs | None = None, progress: Progress = silent) -> Verified:
     """Read a database through; blocks. Raises StoreError where it cannot be read at all."""
     try:
-        with opened_to_read(path, is_open=has_log(path)) as database:
+        with opened_as_it_stands(path) as database:
             return _Reading(database, progress).verify(logs)
     except sqlite3.DatabaseError as error:
         if is_damage(error):
@@ -116,6 +117,7 @@ class _Reading:
         database.row_factory = sqlite3.Row
         self._database = database
         self._progress = progress
+        self._began = monotonic()
         self._queries: Mapping[str, Query] = load_queries(files("covend.store.sqlite") / "queries")
 
     def verify(self, logs: Logs | None) -> Verified:
@@ -173,15 +175,25 @@ class _Reading:
     def _of_logs(self, logs: Logs | None) -> Iterator[Fault]:
         if logs is None:
             return
-        names = (
-            f"{row['task_id']}-{row['number']}.jsonl"
-            for row in self._ask("list_logs", since=logs.since)
-        )
-        missing = [name for name in names if not (logs.folder / name).exists()]
+        missing = self._missing_logs(logs)
+        if missing:
+            # Those that were deleted since this look began, by their age or with their tasks, are
+            # not wanted any more.
+            self._database.execute("ROLLBACK")
+            self._database.execute("BEGIN")
+            passed_ms = round(1000 * (monotonic() - self._began))
+            missing = self._missing_logs(Logs(folder=logs.folder, since=logs.since + passed_ms))
         if missing:
             what = f"a log of an attempt is not in {logs.folder}"
             mend = "put it back from where it went; covend goes on without it, and shows no output"
             yield Fault(name="logs", what=what, where=missing[:SHOWN_MAX], mend=mend)
+
+    def _missing_logs(self, logs: Logs) -> list[str]:
+        names = (
+            f"{row['task_id']}-{row['number']}.jsonl"
+            for row in self._ask("list_logs", since=logs.since)
+        )
+        return [name for name in names if not (logs.folder / name).exists()]
 
     def _counts(self) -> Mapping[str, Mapping[str, int]]:
         counted = {"tasks": "count_tasks_by_state", "effects": "count_effects_by_state"}

@@ -108,9 +108,13 @@ SELECT d.id, d.body, d.body_sha256 FROM deliveries AS d ORDER BY d.number;
 SELECT count(*) AS count FROM deliveries;
 
 -- name: list_logs
--- Attempts that have printed something and ended since a moment: their logs are kept.
+-- Attempts that have printed something and ended since a moment: their logs are kept. A backup has not always brought
+-- along those from before it was restored.
 SELECT a.task_id, a.number FROM attempts AS a INDEXED BY attempts_by_start
-WHERE a.started_at > :since AND a.ended_at > :since AND a.log_bytes > 0
+WHERE
+    a.started_at > max(:since, coalesce((SELECT c.updated_at FROM cursors AS c WHERE c.name = 'restored'), 0))
+    AND a.ended_at > :since
+    AND a.log_bytes > 0
 ORDER BY a.started_at;
 
 -- name: fault_counts

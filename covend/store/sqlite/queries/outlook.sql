@@ -43,8 +43,9 @@ ORDER BY number
 LIMIT :limit;
 
 -- name: list_rules_started
--- Which rules some deliveries have asked for work, and whether the task was made for that or was there already.
+-- Which rules some deliveries have asked for work, and whether the task was made for that or was there already; of a
+-- task that is deleted by now, no rule is known.
 SELECT d.delivery_id, d.task_id, d.reason, t.rule, t.delivery_id = d.delivery_id AS is_new
 FROM delivery_tasks AS d
-INNER JOIN tasks AS t ON t.id = d.task_id
+LEFT JOIN tasks AS t ON t.id = d.task_id
 WHERE d.delivery_id IN (SELECT value FROM json_each(:ids));
