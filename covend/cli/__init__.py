@@ -52,6 +52,15 @@ COMMANDS = {
 """Name to the file in this package that has the command of that name, and its one line of help."""
 
 
+def _add_examples(command: click.Command, path: str) -> None:
+    """Put them at the end of its help, and of its own commands' help."""
+    if command.epilog is None and path in EXAMPLES:
+        command.epilog = "\n".join(("\b", "Examples:", *(f"  {x}" for x in EXAMPLES[path])))
+    if isinstance(command, click.Group):
+        for name, each in command.commands.items():
+            _add_examples(each, f"{path} {name}")
+
+
 class LazyGroup(click.Group):
     """Knows its commands by the table, and imports none to list them."""
 
@@ -66,8 +75,7 @@ class LazyGroup(click.Group):
         module, _ = COMMANDS[cmd_name]
         command = getattr(import_module(f"covend.cli.{module}"), cmd_name)
         assert isinstance(command, click.Command)
-        if command.epilog is None and cmd_name in EXAMPLES:
-            command.epilog = "\n".join(("\b", "Examples:", *(f"  {x}" for x in EXAMPLES[cmd_name])))
+        _add_examples(command, cmd_name)
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

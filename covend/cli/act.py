@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from covend.cli.client import open_client
-from covend.cli.exits import NOT_FOUND, USAGE, Failure
+from covend.cli.exits import OF_ONE, Failure
 from covend.cli.options import (
     complete_rules,
     complete_tasks,
@@ -22,9 +22,6 @@ from covend.cli.options import (
 from covend.cli.render import Cell, cell, print_json
 from covend.cli.screens import open_screen
 from covend.cli.story import STATE_STYLES
-
-_OF_ONE_TASK = frozenset({NOT_FOUND, USAGE})
-"""Exit codes of what is wrong with one task alone: the others are tried all the same."""
 
 _ANSWERS: Mapping[bool | None, str] = {True: "yes", False: "no", None: "not known yet"}
 
@@ -220,7 +217,7 @@ def _each(
         try:
             found.append(act(task))
         except Failure as failure:
-            if failure.exit_code not in _OF_ONE_TASK:
+            if failure.exit_code not in OF_ONE:
                 raise
             failures.append((task, failure))
     return found, failures

@@ -4,10 +4,11 @@ sees that a webhook comes all the way.
 
 from __future__ import annotations
 
+import signal
 import sys
-import time
 import webbrowser
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,9 +22,9 @@ from covend.cli.app_keep import keep_address, keep_key, keep_number, keep_secret
 from covend.cli.app_plan import Plan, make_plan
 from covend.cli.app_watch import AGAIN, Delivered, deliver_once_more, wait_for_installation
 from covend.cli.client import open_client
-from covend.cli.exits import CONFIG, NOT_FOUND, UNREACHABLE, Failure
+from covend.cli.exits import CONFIG, NOT_FOUND, NOT_PERMITTED, UNREACHABLE, Failure
 from covend.cli.new_files import PRIVATE, NewFile, write_all
-from covend.cli.options import config_option, json_option
+from covend.cli.options import config_option, json_option, sendable
 from covend.cli.reading import read_settings
 from covend.cli.render import print_json, safe
 from covend.core.app_needs import AppNeeds, app_needs, describe
@@ -33,7 +34,9 @@ from covend.core.settings import GitHub, Settings
 from covend.edges.github import app_look
 from covend.edges.github.app_look import InstallationNow
 from covend.edges.github.direct import Direct, open_direct
+from covend.edges.github.errors import Refused, Unreachable
 from covend.edges.github.manifest import (
+    CODE,
     Made,
     convert,
     form_address,
@@ -42,10 +45,13 @@ from covend.edges.github.manifest import (
     manifest_of,
 )
 from covend.edges.github.registering import Registration
+from covend.services.clock import Clock
 
 PAGE_FILE = "covend-app.html"
 NOWHERE = "http://127.0.0.1/created"
 """Where GitHub sends a browser of another machine: what counts is the address that it shows."""
+_FROM_INPUT = "-"
+_DENIED = frozenset({401, 403})
 _Found = TypeVar("_Found")
 
 
@@ -61,7 +67,7 @@ def app() -> None:
 @click.option("--url", metavar="URL", help="Where covend is reached; default: server.public_url.")
 @click.option("--name", metavar="NAME", help="The App's name, which nobody else on GitHub has.")
 @click.option("--no-browser", is_flag=True, help="Write a page to open on another machine.")
-@click.option("--code", metavar="CODE", help="Finish with the code that GitHub's answer has.")
+@click.option("--code", metavar="CODE", help="Finish with GitHub's code; - reads it.")
 def create(
     *,
     config: Path | None,
@@ -73,17 +79,21 @@ def create(
     code: str | None,
 ) -> None:
     """Have GitHub make the App, by its manifest flow, with just what the rules need."""
-    plan = make_plan(config, url=url, name=name)
+    owner = None if organization is None else sendable(organization)
+    plan = make_plan(config, url=url, name=None if name is None else sendable(name))
+    given = None if code is None else _read_code(code)
     telling = Telling(is_json=as_json)
     telling.needs(plan.needs)
-    if no_browser and code is None:
-        _write_page(plan, organization, telling)
+    if no_browser and given is None:
+        _write_page(plan, owner, telling)
         return
-    made = _guarded(partial(_make, plan, organization, code, telling))
-    keep_key(plan, made)
-    telling.say(f"{made.slug} is made; its key is in {plan.key_file}", app_id=made.id)
-    telling.say(_agree_on_secret(plan, made), slug=made.slug, settings=made.settings_page)
-    _tell_lines(plan, made, telling)
+    if given is None:
+        given = _guarded(partial(_ask_for_code, plan, owner, telling))
+    with _uninterrupted():
+        made = _guarded(partial(_exchange, plan.settings.github.api_url, given))
+        _keep(plan, made, telling)
+    if plan.secret is not None:
+        telling.say(_agree_on_secret(plan.settings, made, plan.secret))
     _finish(_now(plan.settings, made), made, config, telling)
     telling.end()
 
@@ -130,6 +140,9 @@ def _guarded(ask: Callable[[], Awaitable[_Found]]) -> _Found:
     """Run what asks GitHub; turns its errors into Failure."""
     try:
         return anyio.run(ask)
+    except Refused as error:
+        denied = error.status in _DENIED
+        raise Failure(NOT_PERMITTED if denied else NOT_FOUND, safe(str(error))) from error
     except GitHubError as error:
         raise Failure(UNREACHABLE, safe(str(error))) from error
     except ConfigError as error:
@@ -139,11 +152,34 @@ def _guarded(ask: Callable[[], Awaitable[_Found]]) -> _Found:
 # --- the making -----------------------------------------------------------------------------------
 
 
-async def _make(plan: Plan, organization: str | None, code: str | None, telling: Telling) -> Made:
-    api_url = plan.settings.github.api_url
-    given = code or await _ask_for_code(plan, organization, telling)
+def _read_code(code: str) -> str:
+    """Read it from standard input where nobody else is to see it; whoever has it has the key."""
+    if code == _FROM_INPUT:
+        code = sys.stdin.readline().strip()
+    if CODE.fullmatch(code) is None:
+        message = "a code of GitHub's has letters, digits, - and _ alone"
+        raise click.BadParameter(message, param_hint="--code")
+    return code
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait: GitHub gives the key once, and it has to be kept."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+async def _exchange(api_url: str, code: str) -> Made:
     async with aiohttp.ClientSession() as session:
-        return await convert(session, api_url, given)
+        try:
+            return await convert(session, api_url, code)
+        except Unreachable as error:
+            again = "within an hour the code in the browser's address may still do"
+            message = f"{error}: {again}: covend app create --code CODE"
+            raise Failure(UNREACHABLE, safe(message)) from error
 
 
 async def _ask_for_code(plan: Plan, organization: str | None, telling: Telling) -> str:
@@ -153,7 +189,8 @@ async def _ask_for_code(plan: Plan, organization: str | None, telling: Telling) 
         describe=lambda back: _manifest(plan, back),
     )
     async with registration.listening():
-        telling.say(f"Open this in a browser on this machine:\n  {registration.address}")
+        telling.say("Open this in a browser on this machine:")
+        telling.say(f"  {registration.address}")
         telling.say("  (for a browser elsewhere: covend app create --no-browser)")
         if not telling.is_json and sys.stdout.isatty():
             await anyio.to_thread.run_sync(webbrowser.open, registration.address)
@@ -172,34 +209,45 @@ def _write_page(plan: Plan, organization: str | None, telling: Telling) -> None:
     try:
         write_all([NewFile(path=page, text=text, mode=PRIVATE)])
     except FileExistsError as error:
-        raise Failure(NOT_FOUND, f"{page} is there already: remove it first") from error
+        raise Failure(NOT_FOUND, safe(f"{page} is there already: remove it first")) from error
     except OSError as error:
-        raise Failure(NOT_FOUND, f"{page}: {error.strerror}") from error
+        raise Failure(NOT_FOUND, safe(f"{page}: {error.strerror}")) from error
     telling.say(f"Open {page} in a browser, on any machine, and follow GitHub.", page=str(page))
     telling.say("It ends at an address that does not answer, with code=… in it; within an hour:")
-    telling.say("  covend app create --code CODE")
+    telling.say(f"  covend app create --url {plan.public_url} --code CODE")
     telling.end()
 
 
 # --- the keeping ----------------------------------------------------------------------------------
 
 
-def _agree_on_secret(plan: Plan, made: Made) -> str:
-    """Have GitHub sign with the secret that is at hand; else keep GitHub's."""
+def _keep(plan: Plan, made: Made, telling: Telling) -> None:
+    """Write all that is to be kept, before anybody is asked again."""
+    keep_key(plan, made)
+    telling.say(f"{made.slug} is made; its key is in {plan.key_file}", app_id=made.id)
+    telling.whole |= {"slug": made.slug, "settings": made.settings_page}
     if plan.secret is None:
-        return keep_secret(plan, made)
+        telling.say(keep_secret(plan, made))
+    _tell_lines(plan, made, telling)
+    page = plan.config.absolute().with_name(PAGE_FILE)
+    if page.exists():
+        telling.say(f"{page} is of no more use: remove it")
+
+
+def _agree_on_secret(settings: Settings, made: Made, secret: Secret) -> str:
+    """Have GitHub sign with the secret that is at hand."""
     try:
-        anyio.run(_set_secret, _now(plan.settings, made).github, plan.secret)
-    except GitHubError as error:
+        anyio.run(_set_secret, _now(settings, made).github, secret)
+    except (GitHubError, ConfigError, KeyboardInterrupt) as error:
         return (
-            f"GitHub does not take the webhook's secret ({error}): set it to what"
-            f" github.webhook_secrets has, on {made.settings_page}"
+            f"GitHub does not take the webhook's secret ({str(error) or 'interrupted'}): set it to"
+            f" what github.webhook_secrets has, on {made.settings_page}"
         )
     return "GitHub signs with the secret of github.webhook_secrets"
 
 
 async def _set_secret(github: GitHub, secret: Secret) -> None:
-    async with open_direct(github, _wall) as direct:
+    async with open_direct(github, Clock.wall) as direct:
         await app_look.set_secret(direct, secret.reveal())
 
 
@@ -242,7 +290,7 @@ def _finish(settings: Settings, made: Made, config: Path | None, telling: Tellin
 async def _watch(
     settings: Settings, config: Path | None, telling: Telling, *, is_waiting: bool
 ) -> bool:
-    async with open_direct(settings.github, _wall) as direct:
+    async with open_direct(settings.github, Clock.wall) as direct:
         look = wait_for_installation if is_waiting else app_look.installations
         found = await look(direct)
         is_granted = _tell_granted(app_needs(settings), found, telling)
@@ -270,7 +318,3 @@ def _tell_granted(needs: AppNeeds, found: Sequence[InstallationNow], telling: Te
         telling.say(f"it is installed nowhere yet; {AGAIN}")
     telling.whole["installations"] = told
     return bool(found) and not any(each["lacking"] for each in told)
-
-
-def _wall() -> int:
-    return int(time.time() * 1000)

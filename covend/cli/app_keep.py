@@ -56,7 +56,8 @@ def keep_address(plan: Plan) -> str | None:
 def _put(plan: Plan, change: Callable[[str], str | None]) -> bool:
     """Whoever may not write the file puts it in by hand."""
     try:
-        changed = change(plan.config.read_text("utf-8"))
+        # As bytes: read as a text, every line would end in another way than it is written.
+        changed = change(plan.config.read_bytes().decode())
         if changed is not None:
             replace_text(plan.config, changed)
     except (OSError, ValueError):

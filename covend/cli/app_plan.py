@@ -11,22 +11,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+
+from pydantic_core import PydanticCustomError
 
 from covend.cli.exits import CONFIG, NOT_FOUND, USAGE, Failure
+from covend.cli.render import safe
 from covend.config import credentials, prompts
 from covend.config.assemble import assemble
 from covend.config.find import find_config
 from covend.config.load import Inspection, inspect
 from covend.config.problems import ConfigErrors
 from covend.config.tables import table, tables_in
+from covend.config.values import read_guarded_url
 from covend.core.app_needs import AppNeeds, app_needs
 from covend.core.secret import Secret
 from covend.core.settings import Settings
 
 KEY_FILE = "app.pem"
 SECRET_FILE = "webhook.secret"  # noqa: S105 - a name
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +134,11 @@ def _public_url(url: str | None, settings: Settings) -> str:
     if given is None:
         message = "GitHub needs to know where to send webhooks: --url https://covend.example.org"
         raise Failure(USAGE, f"{message}, or server.public_url in the configuration")
-    parts = urlsplit(given)
-    is_plain = parts.scheme == "http" and parts.hostname in _LOOPBACK
-    if not (parts.hostname and (parts.scheme == "https" or is_plain)) or parts.query:
-        raise Failure(USAGE, "--url must be as https://covend.example.org: with TLS, and no query")
-    return given.rstrip("/")
+    try:
+        address = read_guarded_url(given)
+    except PydanticCustomError as error:
+        named = "--url" if url else "server.public_url"
+        raise Failure(USAGE, safe(f"{named} {error.message()}: {given!r}")) from error
+    if "?" in address or "#" in address:
+        raise Failure(USAGE, "--url must end with its path: nothing behind a '?' or '#'")
+    return address

@@ -19,7 +19,7 @@ from covend.edges.github.direct import Direct
 
 INSTALL_WAIT_S = 300.0
 ARRIVE_WAIT_S = 30.0
-LOOK_EVERY_S = 2.0
+LOOK_EVERY_S = 1.0
 PING = "ping"
 AGAIN = "then: covend app test"
 _Found = TypeVar("_Found")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import pwd
 import socket
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
+from covend import __version__
 from covend.cli.exits import (
     CONFIG,
     NOT_FOUND,
@@ -40,7 +42,8 @@ SILENCE_S = 40.0
 LAST_EVENT_ID = "Last-Event-ID"
 EVENT_MAX = 1 << 24
 """Bytes of one line of a stream."""
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to ask who listens there
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a name, not a listener
+"""Where to ask who listens on every address."""
 _FAILED = 1
 _WENT_WELL = frozenset({http.client.OK, http.client.ACCEPTED})
 _EXITS = {
@@ -137,9 +140,10 @@ def _configured_token(directory: Path, source: Any, environ: Mapping[str, str]) 
 class Client:
     """Asks one daemon."""
 
-    def __init__(self, target: Target) -> None:
-        """Connect for each question anew."""
+    def __init__(self, target: Target, *, within_s: float = ANSWER_S) -> None:
+        """Connect for each question anew; an answer that takes longer is none."""
         self._target = target
+        self._within_s = within_s
 
     def get(self, *path: str, **query: object) -> Any:
         """Ask for `/api/v1/PATH?QUERY`, without the parameters that are None; give its JSON.
@@ -152,7 +156,7 @@ class Client:
         """Ask for a path beside the API, and give its JSON, whatever its status is; raises
         Failure where none is answered.
         """
-        with self._asked("GET", path, None, {}, ANSWER_S) as answer:
+        with self._asked("GET", path, None, {}, self._within_s) as answer:
             try:
                 return orjson.loads(answer.read())
             except ValueError as error:
@@ -180,7 +184,7 @@ class Client:
 
     def _answer(self, method: str, url: str, body: bytes | None = None) -> Any:
         headers = {} if body is None else {"Content-Type": "application/json"}
-        with self._asked(method, url, body, headers, ANSWER_S) as answer:
+        with self._asked(method, url, body, headers, self._within_s) as answer:
             return self._read(answer.status, answer.read())
 
     def _read(self, status: int, body: bytes) -> Any:
@@ -200,7 +204,7 @@ class Client:
     ) -> Iterator[http.client.HTTPResponse]:
         """Connect, ask, and give what is answered, as long as it lasts."""
         connection = _connect(self._target.address, seconds)
-        given = {"Authorization": f"Bearer {self._target.token}", **headers}
+        given = {"Authorization": f"Bearer {self._target.token}", "User-Agent": _who(), **headers}
         try:
             self._send(connection, method, url, body, given)
             yield connection.getresponse()
@@ -245,6 +249,15 @@ class Client:
         return Failure(_EXITS.get(status, _FAILED), safe(f"{message} ({code})"))
 
 
+def _who() -> str:
+    """Say for the audit what asks, and as which user of this machine; nothing rests on it."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        user = str(os.getuid())
+    return f"covend/{__version__} ({user})" if user.isascii() else f"covend/{__version__}"
+
+
 class _UnixConnection(http.client.HTTPConnection):
     """HTTP over a unix socket."""
 
@@ -265,7 +278,7 @@ def _connect(address: str, seconds: float) -> http.client.HTTPConnection:
     host = host.strip("[]")
     if not port.isdigit():
         raise Failure(CONFIG, f'admin.listen is no "host:port": {safe(address)}  (covend check)')
-    return http.client.HTTPConnection(_ANYWHERE.get(host, host), int(port), timeout=seconds)
+    return http.client.HTTPConnection(ANYWHERE.get(host, host), int(port), timeout=seconds)
 
 
 def _url(path: Sequence[str], query: Mapping[str, object]) -> str:
@@ -300,6 +313,6 @@ def _event(fields: Mapping[bytes, bytes]) -> Event | None:
         return None
 
 
-def open_client(config: Path | None) -> Client:
+def open_client(config: Path | None, *, within_s: float = ANSWER_S) -> Client:
     """Make the client that the configuration and the environment ask for."""
-    return Client(find_target(config, os.environ))
+    return Client(find_target(config, os.environ), within_s=within_s)

@@ -20,6 +20,8 @@ from covend.config.find import find_config
 from covend.config.problems import ConfigErrors
 
 TASKS_MAX = 30
+WITHIN_S = 1.0
+"""Somebody who types waits no longer for a daemon that hangs."""
 
 
 def complete_rules(
@@ -38,14 +40,15 @@ def complete_tasks(
 ) -> list[CompletionItem]:
     """Give the newest tasks that may be meant, each with what it is about."""
     try:
-        found = open_client(context.params.get("config")).get("tasks", limit=TASKS_MAX)
-    except click.ClickException:
+        client = open_client(context.params.get("config"), within_s=WITHIN_S)
+        found = client.get("tasks", limit=TASKS_MAX)
+        return [
+            CompletionItem(str(task["id"]), help=safe(f"{task['state']} {task['rule']}"))
+            for task in found["items"]
+            if str(task["id"]).startswith(incomplete)
+        ]
+    except (click.ClickException, KeyError, TypeError):
         return []
-    return [
-        CompletionItem(task["id"], help=safe(f"{task['state']} {task['rule']}"))
-        for task in found["items"]
-        if task["id"].startswith(incomplete)
-    ]
 
 
 def _rules(context: click.Context) -> Iterator[str]:

@@ -9,7 +9,12 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "check": ("covend check", "covend check --show-origin", "covend check --json | jq .errors"),
     "doctor": ("covend doctor",),
     "init": ("covend init", "covend init --yes"),
-    "app": ("covend app create",),
+    "app": ("covend app create --url https://covend.example.org", "covend app test"),
+    "app create": (
+        "covend app create --url https://covend.example.org",
+        "covend app create --url https://covend.example.org --no-browser",
+    ),
+    "app test": ("covend app test", "covend app test --json | jq .delivery"),
     "demo": ("covend demo", "covend demo --once"),
     "explain": (
         "covend explain --pr acme/widgets#7",

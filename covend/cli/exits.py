@@ -14,6 +14,10 @@ NOT_PERMITTED = 77
 CONFIG = 78
 INTERRUPTED = 130
 """As a shell tells of what SIGINT has ended."""
+OF_ONE = frozenset({NOT_FOUND, USAGE})
+"""What is wrong with one of several things alone: the others are tried all the same."""
+AGAIN = frozenset({UNREACHABLE, TRY_LATER})
+"""What may be better soon: covend starts anew, or is busy."""
 
 
 class Failure(click.ClickException):

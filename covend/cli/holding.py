@@ -53,7 +53,7 @@ def safeguards(*, is_all: bool, config: Path | None, as_json: bool) -> None:
     else:
         click.echo("nothing holds work back", err=True)
     if counting := len(found["items"]) - len(shown):
-        _note(f"{counting} more only count so far: see --all")
+        _note(f"{counting} more only count{'s' if counting == 1 else ''} so far: see --all")
 
 
 @click.command()

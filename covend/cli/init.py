@@ -83,16 +83,16 @@ def _chosen() -> Choices:
 
 
 def _ask() -> Choices:
-    """Ask; what is only confirmed is as without asking."""
+    """Ask, on standard error; what is only confirmed is as without asking."""
     otherwise = _chosen()
-    pattern = click.prompt("Repositories (a pattern such as acme/*)", default="all")
+    pattern = click.prompt("Repositories (a pattern such as acme/*)", default="all", err=True)
     preset, command = _ask_for_agent(otherwise)
     confined = _sandbox(preset, command)
     is_confined = confined is not Sandbox.NONE and click.confirm(
-        "Confine the agent by bubblewrap, which works here?", default=True
+        "Confine the agent by bubblewrap, which works here?", default=True, err=True
     )
-    is_app = click.confirm("Work as a GitHub App (else by a plain token)?", default=True)
-    has_own_prompt = click.confirm(f"Write {PROMPT_FILE}, to change it?", default=False)
+    is_app = click.confirm("Work as a GitHub App (else by a plain token)?", default=True, err=True)
+    has_own_prompt = click.confirm(f"Write {PROMPT_FILE}, to change it?", default=False, err=True)
     return Choices(
         repository=None if pattern == "all" else pattern,
         preset=preset,
@@ -107,20 +107,24 @@ def _ask_for_agent(otherwise: Choices) -> tuple[Preset, tuple[str, ...]]:
     known = [*(COMMANDS[each] for each in _KNOWN), _OTHER]
     here = [name for name in known if shutil.which(name)]
     told = f"Agent (here: {', '.join(here) or 'none of them'})"
-    name = click.prompt(told, type=click.Choice(known), default=otherwise.command[0])
+    name = click.prompt(told, type=click.Choice(known), default=otherwise.command[0], err=True)
     if name != _OTHER:
         return preset_of(None, [name]), (name,)
-    words = tuple(click.prompt("Its command").split()) or (_OTHER,)
+    words = tuple(click.prompt("Its command", err=True).split()) or (_OTHER,)
     return preset_of(None, words), words
 
 
 def _sandbox(preset: Preset, command: Sequence[str]) -> Sandbox:
     """Try whether the agent can be confined by bubblewrap here."""
-    agent = Agent(name="agent", preset=preset, command=tuple(command), sandbox=Sandbox.BUBBLEWRAP)
-    problem = sandbox_problem(
+    problem = _problem("agent", preset, command)
+    return Sandbox.BUBBLEWRAP if problem is None else Sandbox.NONE
+
+
+def _problem(name: str, preset: Preset, command: Sequence[str]) -> str | None:
+    agent = Agent(name=name, preset=preset, command=tuple(command), sandbox=Sandbox.BUBBLEWRAP)
+    return sandbox_problem(
         agent, state_dir=Path("/"), surrounding=os.environ, is_root=os.geteuid() == 0
     )
-    return Sandbox.BUBBLEWRAP if problem is None else Sandbox.NONE
 
 
 # --- what is written ------------------------------------------------------------------------------
@@ -152,10 +156,13 @@ def _write(files: Sequence[NewFile]) -> None:
     try:
         write_all(files)
     except FileExistsError as error:
-        raise Failure(NOT_FOUND, f"{error.filename2 or error.filename}: there already") from error
+        told = f"{error.filename2 or error.filename}: there already"
+        raise Failure(NOT_FOUND, safe(told)) from error
     except OSError as error:
-        told = f"{error.filename}: {error.strerror}: nothing was written"
-        raise Failure(NOT_PERMITTED, safe(told)) from error
+        where = f"{error.filename}: " if error.filename else ""
+        told = f"{where}{error.strerror}: nothing was written"
+        is_denied = isinstance(error, PermissionError)
+        raise Failure(NOT_PERMITTED if is_denied else NOT_FOUND, safe(told)) from error
 
 
 def _steps(directory: Path, choices: Choices) -> list[str]:
@@ -171,8 +178,16 @@ def _steps(directory: Path, choices: Choices) -> list[str]:
         *named,
         *([] if shutil.which(program) else [f"install {program}: it is not on the PATH here"]),
         *([f"export {key}=…   # for the agent"] if key else []),
+        *([_unconfined(choices)] if choices.sandbox is Sandbox.NONE else []),
         *way,
         "covend check     # tells every mistake",
         "covend serve",
         "covend doctor    # in another terminal",
     ]
+
+
+def _unconfined(choices: Choices) -> str:
+    """Say what it means, and why it is so where that was not chosen."""
+    problem = _problem(name_of(choices), choices.preset, choices.command)
+    why = f" ({problem})" if problem else ""
+    return f"confine the agent, which can read covend's secrets: docs/sandboxes.md{why}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import click
 
 from covend.cli.client import open_client
+from covend.cli.exits import USAGE, Failure
 from covend.cli.options import config_option, json_option
 from covend.cli.render import Cell, cell, print_json, safe
 from covend.cli.screens import open_screen
@@ -59,9 +61,10 @@ def forget(*, installation: int, yes: bool, config: Path | None, as_json: bool) 
     if not yes:
         accounts = {each["id"]: each["account"] for each in client.get("installations")["items"]}
         whose = f" ({safe(accounts[installation])})" if installation in accounts else ""
-        click.confirm(
-            f"Delete all that is known of installation {installation}{whose}?", abort=True
-        )
+        what = f"all that is known of installation {installation}{whose}"
+        if not sys.stdin.isatty():
+            raise Failure(USAGE, f"{what} would be deleted: say so with --yes")
+        click.confirm(f"Delete {what}?", abort=True, err=True)
     told = client.post("installations", str(installation), "forget", body={})
     if as_json:
         print_json(told)

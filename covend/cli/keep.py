@@ -19,15 +19,23 @@ import click
 from covend import __version__
 from covend.cli.exits import CONFIG, NOT_FOUND, NOT_PERMITTED, TRY_LATER, Failure
 from covend.cli.options import config_option, json_option
+from covend.cli.reading import read_unsecret_settings
 from covend.cli.render import Cell, duration, print_json, safe, size
 from covend.cli.screens import open_screen, tolerate_any_text
-from covend.config.find import find_config
-from covend.config.load import inspect
-from covend.config.problems import ConfigErrors
 from covend.core.errors import ConflictError, StateDirectoryInUseError, StoreError
 from covend.core.reconciling import LOG_KEPT_S
 from covend.core.settings import Settings
-from covend.store.sqlite.backup import DATABASE, LOGS, Backup, Source, back_up
+from covend.services.clock import Clock
+from covend.store.sqlite.backup import (
+    DATABASE,
+    LOGS,
+    MANIFEST,
+    Backup,
+    Source,
+    back_up,
+    check_parts,
+    load_manifest,
+)
 from covend.store.sqlite.restore import Place, Restored, database_of
 from covend.store.sqlite.restore import restore as put_back
 from covend.store.sqlite.verify import Fault, Logs, Progress, Verified, silent
@@ -49,8 +57,8 @@ def backup(*, target: Path | None, with_logs: bool, config: Path | None, as_json
     """Copy the store, also while covend runs, to a new directory: DIR, or within it where it is
     there already.
     """
-    settings = _settings(config)
-    now = _now()
+    settings = read_unsecret_settings(config)
+    now = Clock.wall()
     source = Source(
         state_dir=settings.state_dir, database=_database(settings), version=__version__, now=now
     )
@@ -71,8 +79,8 @@ def restore(*, backup: Path, replace: bool, config: Path | None, as_json: bool) 
     """Put a backup back, with covend stopped. What was published since is looked for on GitHub
     before anything is published again.
     """
-    settings = _settings(config)
-    place = Place(state_dir=settings.state_dir, database=_database(settings), now=_now())
+    settings = read_unsecret_settings(config)
+    place = Place(state_dir=settings.state_dir, database=_database(settings), now=Clock.wall())
     _refuse_another_user(settings.state_dir)
     with _explained(), _progress(as_json=as_json) as progress:
         done = put_back(backup, place, replace=replace, progress=progress)
@@ -95,10 +103,12 @@ def verify(
     """
     with _explained(), _progress(as_json=as_json) as progress:
         if file is None:
-            settings = _settings(config)
+            settings = read_unsecret_settings(config)
             path, logs = _database(settings), _logs_of(settings)
         else:
             path, logs = database_of(file), None
+            if (file / MANIFEST).is_file():
+                check_parts(file, load_manifest(file), progress)
         found = read_through(path, logs=logs, progress=progress)
     if as_json:
         tolerate_any_text()
@@ -109,17 +119,6 @@ def verify(
 
 
 # --- what they are about --------------------------------------------------------------------------
-
-
-def _settings(config: Path | None) -> Settings:
-    """Read the configuration without its secrets: none of them is needed."""
-    try:
-        inspection = inspect(find_config(config, os.environ), os.environ, read_secrets=False)
-    except ConfigErrors as errors:
-        raise Failure(CONFIG, str(errors)) from errors
-    if inspection.settings is None:
-        raise Failure(CONFIG, "\n".join(str(problem) for problem in inspection.errors))
-    return inspection.settings
 
 
 def _database(settings: Settings) -> Path:
@@ -143,7 +142,7 @@ def _refuse_another_user(state_dir: Path) -> None:
 
 def _logs_of(settings: Settings) -> Logs:
     kept_ms = round(1000 * settings.store.retention.logs_s)
-    return Logs(folder=settings.state_dir / LOGS, since=_now() - kept_ms)
+    return Logs(folder=settings.state_dir / LOGS, since=Clock.wall() - kept_ms)
 
 
 def _name(target: Path | None, now: int) -> Path:
@@ -152,10 +151,6 @@ def _name(target: Path | None, now: int) -> Path:
     if target is None:
         return Path.cwd() / name
     return target.absolute() / name if target.is_dir() else target.absolute()
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from covend.cli.client import Client, open_client
-from covend.cli.exits import INTERRUPTED, TRY_LATER, UNREACHABLE, Failure
+from covend.cli.exits import AGAIN, INTERRUPTED, Failure
 from covend.cli.options import complete_tasks, config_option, json_option
 from covend.cli.render import print_json_line, safe
 from covend.cli.screens import tolerate_any_text
@@ -25,7 +25,6 @@ from covend.cli.story import OPEN_STATES
 WAITS_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
 """Between the tries to reach a daemon that has gone; a line that comes begins them anew."""
 TAB = 4
-_AGAIN = frozenset({UNREACHABLE, TRY_LATER})
 _STREAMS = {"stdout": ("out", None), "stderr": ("err", "yellow"), "covend": ("---", "cyan")}
 Print = Callable[[int, dict[str, Any]], None]
 """Print a line of an attempt, as the API gives it."""
@@ -128,7 +127,7 @@ def _follow_attempt(
                     return dict(event.data)
                 show(number, event.data)
         except Failure as failure:
-            if failure.exit_code not in _AGAIN or tries == len(WAITS_S):
+            if failure.exit_code not in AGAIN or tries == len(WAITS_S):
                 raise
         time.sleep(WAITS_S[tries])
         tries += 1

@@ -17,19 +17,18 @@ from rich.console import Console
 from rich.text import Text
 
 from covend.cli import samples
-from covend.cli.options import config_option
+from covend.cli.exits import CONFIG, NOT_FOUND
+from covend.cli.options import config_option, json_option
 from covend.config.find import find_config
 from covend.config.load import Inspection, inspect, origins
 from covend.config.problems import ConfigErrors, Problem, dotted
 from covend.core.outside import Schedule
 from covend.core.settings import Admin, Agent, Rule, Server, Settings
 
-EXIT_CONFIG = 78
-
 
 @click.command()
 @config_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.option("--show-origin", is_flag=True, help="Print every value and where it comes from.")
 @click.option("--no-secrets", is_flag=True, help="Do not read the secrets that the file names.")
 @click.option("--tests", is_flag=True, help="Make the [[tests]] of the file too; exit 1 on any.")
@@ -58,8 +57,9 @@ def check(
         _print(inspection, show_origin=show_origin)
     if tests and settings is not None and not as_json:
         samples.print_all(made)
-    has_failed = any(one.mismatches for one in made)
-    context.exit(EXIT_CONFIG if inspection.errors else int(has_failed))
+    if inspection.errors:
+        context.exit(CONFIG)
+    context.exit(NOT_FOUND if any(one.mismatches for one in made) else 0)
 
 
 @click.command()
@@ -67,9 +67,14 @@ def check(
 @click.pass_context
 def demo(context: click.Context, *, once: bool) -> None:
     """Show the whole way from a webhook to a review, on this machine alone; exit 1 if it fails."""
+    from covend.cli.examining import examiner
     from covend.demo import story
+    from covend.web.findings import Examine
 
-    context.exit(story.run(once=once))
+    def examining(config: Path) -> Examine:
+        return examiner(inspect(config, os.environ), os.environ)
+
+    context.exit(story.run(once=once, examining=examining))
 
 
 def _inspect(config: Path | None, *, read_secrets: bool) -> Inspection:

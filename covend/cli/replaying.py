@@ -14,14 +14,13 @@ from typing import Any
 import click
 
 from covend.cli.client import Client, open_client
-from covend.cli.exits import INTERRUPTED, NOT_FOUND, USAGE, Failure
+from covend.cli.exits import INTERRUPTED, NOT_FOUND, OF_ONE, USAGE, Failure
 from covend.cli.options import sendable
 from covend.cli.render import print_json, safe
 
 DELIVERIES_MAX = 10_000
 """More than these are replayed in several commands."""
 PAGE = 200
-_OF_ONE = frozenset({NOT_FOUND, USAGE})
 _REPLAY = "replay"
 
 
@@ -104,7 +103,7 @@ def _replay(
     try:
         items.append(client.post("deliveries", delivery["id"], "replay", body=body))
     except Failure as failure:
-        if failure.exit_code not in _OF_ONE:
+        if failure.exit_code not in OF_ONE:
             raise
         errors.append({"delivery": delivery["id"], "message": failure.message})
 

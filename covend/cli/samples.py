@@ -71,6 +71,9 @@ def print_all(made: Sequence[Made]) -> None:
             why = f" ({safe(each.why)})" if each.why else ""
             told = f"    {each.what}: expected {safe(each.expected)}, came {safe(each.came)}{why}"
             console.print(Text(told))
+    if not made:
+        console.print(Text("there are no [[tests]] in it", style="yellow"))
+        return
     failed = sum(bool(one.mismatches) for one in made)
     total = f"{len(made)} test{'' if len(made) == 1 else 's'}"
     said = f"{failed} of {total} failed" if failed else f"{total}, all good"

@@ -30,6 +30,9 @@ def send(url: str, body: bytes, headers: Mapping[str, str]) -> Sent:
         connection.request("POST", path, body=body, headers=dict(headers))
         answer = connection.getresponse()
         return Sent(answer.status, _object(answer.read(ANSWER_MAX)))
+    except (UnicodeError, http.client.InvalidURL) as error:
+        message = f"{safe(url)} is no address: its host, or its path, cannot be written in ASCII"
+        raise Failure(USAGE, message) from error
     except (OSError, http.client.HTTPException) as error:
         message = f"covend is not answering on {safe(url)}: is it running?  (covend serve)"
         raise Failure(UNREACHABLE, message) from error

@@ -40,7 +40,16 @@ class TerminalScreen:
 
     def title(self, cells: Sequence[Cell]) -> None:
         """See `Screen.title`."""
-        self._console.print(Text("  ").join(_text(one) for one in cells))
+        line = Text("  ").join(_text(one) for one in cells)
+        if len(cells) == 1 or line.cell_len <= self._console.width:
+            self._console.print(line)
+            return
+        # What has no room goes on below its first line, right of the mark.
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        grid.add_row(_text(cells[0]), Text("  ").join(_text(one) for one in cells[1:]))
+        self._console.print(grid)
 
     def section(self, cells: Sequence[Cell]) -> None:
         """See `Screen.section`."""

@@ -18,7 +18,7 @@ import click
 
 from covend.cli import glance
 from covend.cli.client import Client, open_client
-from covend.cli.exits import TRY_LATER, UNREACHABLE, Failure
+from covend.cli.exits import AGAIN, Failure
 from covend.cli.options import config_option, json_option
 from covend.cli.render import print_json, safe
 from covend.cli.screens import open_screen
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 LOOK_S = 1.0
 _QUIT = frozenset({b"q", b"Q", b"\x03", b"\x04", b""})
 """Keys that end it: q, ^C, ^D; nothing at all is a terminal that has gone."""
-_AGAIN = frozenset({UNREACHABLE, TRY_LATER})
-"""Ends of a look after which there may be a better one: covend starts anew, or is busy."""
 
 
 @click.command()
@@ -72,7 +70,7 @@ def watch(client: Client) -> None:
             try:
                 seen, note = glance.take(client), ""
             except Failure as failure:
-                if failure.exit_code not in _AGAIN:
+                if failure.exit_code not in AGAIN:
                     raise
                 note = failure.message
 

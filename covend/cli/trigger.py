@@ -17,9 +17,9 @@ from uuid import uuid4
 import click
 import orjson
 
-from covend.cli.client import open_client
+from covend.cli.client import ANYWHERE, open_client
 from covend.cli.exits import CONFIG, NOT_FOUND, TRY_LATER, Failure
-from covend.cli.options import config_option, json_option
+from covend.cli.options import config_option, json_option, sendable
 from covend.cli.reading import read_settings
 from covend.cli.render import cell, print_json, safe
 from covend.cli.screens import open_screen
@@ -32,7 +32,12 @@ from covend.core.settings import Settings
 _REPOSITORY = re.compile(r"[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}")
 _ACCEPTED = frozenset({200, 202})
 _UNAVAILABLE = 503
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to send to who listens there
+_MENDS = {
+    "draining": "covend resume",
+    "bad_signature": "what runs has other webhook_secrets: start it anew, or name its --config",
+}
+"""What to do about a refusal, by its code."""
+_HOOK_PATH = "/webhooks/github"
 SERIAL_BITS = 30
 MADE_UP_FROM, NUMBER_BITS = 900_000_000, 26
 """Numbers that no repository comes to: what is made up takes the place of nothing that is real."""
@@ -93,11 +98,11 @@ def trigger(  # noqa: PLR0913 - its options
         serial=secrets.randbits(SERIAL_BITS),
         repository=repo,
         number=number or MADE_UP_FROM + secrets.randbits(NUMBER_BITS),
-        text=text or f"@{mention} review",
+        text=sendable(text) if text else f"@{mention} review",
     )
     payload = dict(payloads.SAMPLES[name](scene))
     for change in changes:
-        _change(payload, change)
+        _change(payload, sendable(change))
     body, delivery = payloads.encode(payload), str(uuid4())
     headers = payloads.signed(body, secret.reveal(), name.partition(".")[0], delivery)
     sent = send(_address(settings, url), body, headers)
@@ -123,10 +128,10 @@ def _secret(settings: Settings) -> Secret:
 
 def _address(settings: Settings, url: str | None) -> str:
     if url is not None:
-        return url.removesuffix("/").removesuffix("/webhooks/github") + "/webhooks/github"
+        return url.removesuffix("/").removesuffix(_HOOK_PATH) + _HOOK_PATH
     server = settings.server
-    host = _ANYWHERE.get(server.host, server.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{server.port}/webhooks/github"
+    host = ANYWHERE.get(server.host, server.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{server.port}{_HOOK_PATH}"
 
 
 # --- what is changed in the payload ---------------------------------------------------------------
@@ -163,7 +168,7 @@ def _value(text: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return text.encode(errors="replace").decode()
+        return text
 
 
 # --- what came of it ------------------------------------------------------------------------------
@@ -174,7 +179,9 @@ def _tell(name: str, delivery: str, sent: Sent, *, as_json: bool) -> None:
     if sent.status not in _ACCEPTED:
         error = answer.get("error")
         why = error.get("message") if isinstance(error, Mapping) else None
-        told = f"covend refused it with {sent.status}: {why or 'without a word'}"
+        code = str(error.get("code")) if isinstance(error, Mapping) else ""
+        mend = f"  ({_MENDS[code]})" if code in _MENDS else ""
+        told = f"covend refused it with {sent.status}: {why or 'without a word'}{mend}"
         raise Failure(TRY_LATER if sent.status == _UNAVAILABLE else NOT_FOUND, safe(told))
     if as_json:
         print_json({"event": name, "sent": delivery, **answer})

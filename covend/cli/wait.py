@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from covend.cli.client import Client, open_client
-from covend.cli.exits import INTERRUPTED, TRY_LATER, UNREACHABLE, Failure
+from covend.cli.exits import AGAIN, INTERRUPTED, TRY_LATER, Failure
 from covend.cli.options import complete_tasks, config_option, json_option
 from covend.cli.render import print_json, safe
 from covend.cli.screens import tolerate_any_text
@@ -23,7 +23,6 @@ LOOKS_S = (0.2, 0.5, 1.0)
 MISSED_MAX = 60
 """So many looks in a row may find no covend, while it is started again."""
 WELL = frozenset({"success", "neutral"})
-_AGAIN = frozenset({UNREACHABLE, TRY_LATER})
 
 
 def _seconds(
@@ -90,7 +89,7 @@ def _wait(client: Client, task: str, timeout: float | None, *, is_told: bool) ->
             found, missed = dict(client.get("tasks", found["id"])), 0
         except Failure as failure:
             missed += 1
-            if failure.exit_code not in _AGAIN or missed == MISSED_MAX:
+            if failure.exit_code not in AGAIN or missed == MISSED_MAX:
                 raise
     return found
 

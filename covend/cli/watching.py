@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from covend.cli.client import Client, Event, open_client
-from covend.cli.exits import INTERRUPTED, TRY_LATER, UNREACHABLE, Failure
+from covend.cli.exits import AGAIN, INTERRUPTED, Failure
 from covend.cli.lists import collect, print_list
 from covend.cli.options import config_option, json_option, limit_option
 from covend.cli.render import Cell, Screen, cell, print_json_line, safe
@@ -20,7 +20,6 @@ from covend.cli.screens import tolerate_any_text
 
 WAITS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0)
 """Before each try to reach a covend that starts anew."""
-_AGAIN = frozenset({UNREACHABLE, TRY_LATER})
 
 
 @click.command()
@@ -71,7 +70,7 @@ def follow(client: Client, kinds: Sequence[str], *, as_json: bool) -> None:
                 last, tries = event.id, 0
                 _print(event, as_json=as_json)
         except Failure as failure:
-            if failure.exit_code not in _AGAIN or tries == len(WAITS_S):
+            if failure.exit_code not in AGAIN or tries == len(WAITS_S):
                 raise
         time.sleep(WAITS_S[tries])
         tries += 1

@@ -30,9 +30,7 @@ from covend.config.schema import ConfigTable
 from covend.config.trust import agents_in_use, confined_by_trust, find_trust_cautions
 from covend.config.values import LOOPBACK, read_address
 from covend.core.reconciling import LOG_KEPT_S
-
-ON_THREADS = frozenset({"comment", "labels", "reaction"})
-"""What stands on a pull request or an issue."""
+from covend.core.scopes import ON_THREADS
 
 
 def find_cautions(config: ConfigTable) -> Iterator[Finding]:

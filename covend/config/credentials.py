@@ -23,6 +23,7 @@ from covend.config.tokens import caution_about_token
 from covend.core.secret import Secret
 
 SECRET_BYTES_MAX = 64 * 1024
+_KEY = ("github", "private_key")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -65,7 +66,9 @@ def _read_one(
         file = _file_of(kind, name, directory, environ)
         text = _read_variable(name, environ) if file is None else _read_file(file)
     except CredentialError as error:
-        credentials.errors.append(Finding(path=path, message=str(error)))
+        is_to_come = path == _KEY and isinstance(error.__cause__, FileNotFoundError)
+        mend = "; `covend app create` has GitHub make it" if is_to_come else ""
+        credentials.errors.append(Finding(path=path, message=f"{error}{mend}"))
         return
     credentials.secrets[path] = Secret(text)
     if file is not None and kind == "file" and file.stat().st_mode & _OTHERS:
@@ -75,7 +78,7 @@ def _read_one(
         credentials.errors.append(Finding(path=path, message=complaint))
     elif caution := caution_about_secret(path, text) or caution_about_token(path, text):
         credentials.cautions.append(Finding(path=path, message=caution))
-    if path == ("github", "private_key") and (complaint := complaint_about_private_key(text)):
+    if path == _KEY and (complaint := complaint_about_private_key(text)):
         credentials.errors.append(Finding(path=path, message=complaint))
 
 

@@ -26,6 +26,7 @@ def find_config(explicit: Path | str | None, environ: Mapping[str, str]) -> Path
     if found is None:
         looked = ", ".join(str(place) for place in places)
         message = f"there is no configuration (looked for {looked}); name one with --config FILE"
+        message += ", or make one: covend init"
         raise ConfigErrors([Problem(file=FILE_NAME, message=message)])
     return found
 

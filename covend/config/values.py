@@ -133,6 +133,8 @@ def _admin_address(value: str) -> str:
 
 
 def _url(value: str) -> str:
+    if " " in value or not value.isprintable():
+        raise wrong("must hold no blanks and nothing that cannot be printed")
     try:
         parts = urlsplit(value)
         _ = parts.port
@@ -145,7 +147,8 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _guarded_url(value: str) -> str:
+def read_guarded_url(value: str) -> str:
+    """Check an address that secrets or findings go to; raises PydanticCustomError."""
     cleaned = _url(value)
     if urlsplit(cleaned).scheme == "http" and urlsplit(cleaned).hostname not in LOOPBACK:
         raise wrong("must begin with https:// (plain http only to this machine itself)")
@@ -301,7 +304,7 @@ FilePath = Annotated[str, AfterValidator(_absolute_or_relative)]
 Address = Annotated[str, AfterValidator(_address)]
 AdminAddress = Annotated[str, AfterValidator(_admin_address)]
 Url = Annotated[str, AfterValidator(_url)]
-GuardedUrl = Annotated[str, AfterValidator(_guarded_url)]
+GuardedUrl = Annotated[str, AfterValidator(read_guarded_url)]
 CallbackUrl = Annotated[str, AfterValidator(read_callback_url)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 Network = Annotated[str, AfterValidator(_network)]

@@ -1,8 +1,7 @@
 """What a GitHub App must be given for the rules in use: permissions and webhook events, each with
 who needs it; nothing more.
 
-It looks at settings alone and asks nobody. What single requests need is the business of
-`edges.github.scopes`; tests hold the two together.
+It looks at settings alone and asks nobody. What single requests need is the business of `scopes`.
 https://docs.github.com/en/rest/authentication/permissions-required-for-github-apps
 https://docs.github.com/en/webhooks/webhook-events-and-payloads
 """
@@ -15,8 +14,9 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 
 from covend.core.app_events import ACTIONS_TO_WRITERS, AUTOMATIC, EVENT_PERMISSIONS
-from covend.core.model import EffectKind, SubjectType
+from covend.core.model import SubjectType
 from covend.core.rules.prepared import is_foreign
+from covend.core.scopes import COMMENT_ON, GRANTS, ON_THREADS, Scope
 from covend.core.settings import Checkout, Rule, Settings
 
 READ, WRITE = "read", "write"
@@ -28,24 +28,7 @@ CHECK_EVENTS = ("check_run", "check_suite", "status")
 """Events by which all checks of a head may have come in."""
 COMMANDS_TO_COVEND = "commands to covend itself, as `/covend approve`"
 _COMMAND, _CHECKS, _TASK = "command", "checks", "task"
-_SCOPE = Mapping[str, str]
 
-_ON_SUBJECT: Mapping[SubjectType, _SCOPE] = MappingProxyType(
-    {
-        SubjectType.PULL_REQUEST: MappingProxyType({"pull_requests": WRITE}),
-        SubjectType.ISSUE: MappingProxyType({"issues": WRITE}),
-    }
-)
-"""To comment on it, react to it, or label it."""
-_ON_THREADS = frozenset({EffectKind.COMMENT, EffectKind.REACTION, EffectKind.LABELS})
-_TO_PUBLISH: Mapping[EffectKind, _SCOPE] = MappingProxyType(
-    {
-        EffectKind.CHECK: MappingProxyType({"checks": WRITE}),
-        EffectKind.STATUS: MappingProxyType({"statuses": WRITE}),
-        EffectKind.REVIEW: MappingProxyType({"pull_requests": WRITE}),
-        EffectKind.PULL_REQUEST: MappingProxyType({"contents": WRITE, "pull_requests": WRITE}),
-    }
-)
 _BOTH = frozenset({SubjectType.PULL_REQUEST, SubjectType.ISSUE})
 _PULL = frozenset({SubjectType.PULL_REQUEST})
 _ABOUT: Mapping[str, frozenset[SubjectType]] = MappingProxyType(
@@ -160,7 +143,7 @@ class _Needs:
     def permit(self, name: str, level: str, reason: Reason) -> None:
         self._permissions.setdefault(name, []).append((level, reason))
 
-    def permit_all(self, scope: _SCOPE, reason: Reason) -> None:
+    def permit_all(self, scope: Scope, reason: Reason) -> None:
         for name, level in scope.items():
             self.permit(name, level, reason)
 
@@ -243,10 +226,11 @@ class _Demand:
     def _publish(self) -> None:
         for kind in self._rule.publish:
             reason = self._because(f"publishes {kind}")
-            self._needs.permit_all(_TO_PUBLISH.get(kind, {}), reason)
-            if kind in _ON_THREADS:
-                for subject in sorted(self._subjects()):
-                    self._needs.permit_all(_ON_SUBJECT[subject], reason)
+            if kind not in ON_THREADS:
+                self._needs.permit_all(GRANTS.get(kind, {}), reason)
+                continue
+            for subject in sorted(self._subjects()):
+                self._needs.permit_all(COMMENT_ON[subject], reason)
 
     def _look_up(self) -> None:
         """Ask for what is read of a subject as it is now, and for the events that end it."""
@@ -279,7 +263,7 @@ def _demand_commands(needs: _Needs) -> None:
     reason = Reason(rule=None, why=COMMANDS_TO_COVEND)
     for event in COMMENTS:
         needs.subscribe(event, reason)
-    for scope in _ON_SUBJECT.values():
+    for scope in COMMENT_ON.values():
         needs.permit_all(scope, reason)
 
 

@@ -133,6 +133,9 @@ async def set_up(
         (folder / "webhook.secret").write_text(WEBHOOK_SECRET)
         for secret in ("app.pem", "webhook.secret"):
             (folder / secret).chmod(0o600)
+        if ports[0]:
+            github.state.app_hook.url = f"http://127.0.0.1:{ports[0]}/webhooks/github"
+        github.state.app_hook.secret = WEBHOOK_SECRET
         path = folder / "covend.toml"
         path.write_text(
             config.format(

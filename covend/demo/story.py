@@ -11,7 +11,7 @@ import os
 import signal
 import tempfile
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import anyio
@@ -21,9 +21,10 @@ from covend.demo.github.state import State
 from covend.demo.stage import NUMBER, Stage, free_port, set_up
 from covend.services.known_secrets import Secrets
 from covend.telemetry import logs
+from covend.web.findings import Examine
 
 PATIENCE_S = 60.0
-WIDTH = 88
+WIDTH = 74
 ACCEPTED = 202
 
 
@@ -31,11 +32,14 @@ class StoryError(Exception):
     """A step of the story did not go as it should."""
 
 
-def run(*, once: bool) -> int:
-    """Tell the story and stay up until Ctrl-C, or return after it; 0 where every step was right."""
+def run(*, once: bool, examining: Callable[[Path], Examine]) -> int:
+    """Tell the story and stay up until Ctrl-C, or return after it; 0 where every step was right.
+
+    `examining` makes of a configuration's file what looks at the real world for the dashboard.
+    """
     with tempfile.TemporaryDirectory(prefix="covend-demo-") as folder:
         try:
-            anyio.run(_play, Path(folder), once)
+            anyio.run(_play, Path(folder), once, examining)
         except StoryError as error:
             _tell("wrong", str(error))
             _show_log(Path(folder))
@@ -45,13 +49,18 @@ def run(*, once: bool) -> int:
     return 0
 
 
-async def _play(folder: Path, once: bool) -> None:  # noqa: FBT001  anyio.run passes by place
+async def _play(
+    folder: Path,
+    once: bool,  # noqa: FBT001  anyio.run passes by place
+    examining: Callable[[Path], Examine],
+) -> None:
     async with set_up(folder, ports=(free_port(), free_port())) as stage:
         settings = stage.settings(os.environ)
         with (folder / "covend.log").open("w", encoding="utf-8") as log:
             secrets = Secrets(settings.secret_texts())
             logs.configure(stream=log, redact=secrets.text)
-            async with running(settings, os.environ, secrets) as daemon:
+            examine = examining(stage.config)
+            async with running(settings, os.environ, secrets, examine=examine) as daemon:
                 _introduce(stage, daemon)
                 with anyio.move_on_after(PATIENCE_S) as patience:
                     task = await _tell_story(stage, daemon)

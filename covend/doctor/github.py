@@ -24,6 +24,7 @@ from covend.edges.github.auth import AHEAD_S, BACK_S
 from covend.edges.github.direct import Direct, open_direct
 from covend.edges.github.errors import Unreachable
 from covend.edges.github.wire import Answer, message_of
+from covend.services.clock import Clock
 
 SKEW_WARN_S = 30
 INSTALLATIONS_MAX = 20
@@ -51,7 +52,7 @@ def check_github(case: Case) -> list[Finding]:
 
 async def _findings(case: Case) -> list[Finding]:
     try:
-        async with open_direct(case.settings.github, _wall) as direct:
+        async with open_direct(case.settings.github, Clock.wall) as direct:
             return [finding async for finding in _examine(case, direct)]
     except ConfigError:
         return []  # the key is no key: `github_key` says so
@@ -205,7 +206,3 @@ def about_installations(
 def _missing(name: str, what: str, short: Sequence[Need], fix: str) -> Finding:
     """What no rule needs (covend's own commands) is worth knowing, and no failure."""
     return (failed if any(need.rules for need in short) else warning)(name, what, fix)
-
-
-def _wall() -> int:
-    return int(time.time() * 1000)

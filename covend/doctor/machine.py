@@ -13,6 +13,7 @@ from covend.core.settings import Sandbox
 from covend.doctor.finding import Case, Finding, failed, good, warning
 from covend.edges.agents.briefly import ask
 from covend.services.surroundings import complaint_about_home
+from covend.store.sqlite.connection import OLDEST, too_old
 
 PYTHON_MIN = (3, 11)
 PYTHON_BELOW = (3, 14)
@@ -34,6 +35,11 @@ def check_python(_case: Case) -> Finding:
 
 def check_sqlite(_case: Case) -> Finding:
     version = sqlite3.sqlite_version
+    if sqlite3.sqlite_version_info < OLDEST:
+        fix = (
+            "remove .venv, and name a Python that has a newer one: PYTHON=python3.13 ./run version"
+        )
+        return failed("sqlite", too_old(), fix)
     if not has_reset_bug(sqlite3.sqlite_version_info):
         return good("sqlite", version)
     return warning(
@@ -85,7 +91,8 @@ def check_ca_store(case: Case) -> Finding:
         return good("ca_store", f"{count} authorities are trusted ({paths.cafile or paths.capath})")
     if paths.capath and _is_filled(Path(paths.capath)):
         return good("ca_store", f"authorities are looked up in {paths.capath}")
-    what = f"no certificate authorities can be read from {paths.openssl_cafile}"
+    named = os.environ.get(paths.openssl_cafile_env) or paths.openssl_cafile
+    what = f"no certificate authorities can be read from {named}"
     fix = "install ca-certificates, or let SSL_CERT_FILE name a bundle that covend may read"
     is_needed = case.settings.github.api_url.startswith("https:")
     return (failed if is_needed else warning)("ca_store", what, fix)

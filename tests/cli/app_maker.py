@@ -79,8 +79,12 @@ class Run:
                 self.said += line.decode()
             return found
 
-    async def ends(self) -> int:
+    async def ends(self, typed: str = "") -> int:
+        """Type this, and read until it has ended."""
+        assert self.process.stdin is not None
         assert self.process.stdout is not None
+        self.process.stdin.write(typed.encode())
+        self.process.stdin.close()
         async with asyncio.timeout(WITHIN_S):
             self.said += (await self.process.stdout.read()).decode()
             return await self.process.wait()
@@ -94,7 +98,7 @@ async def running(folder: Path, *args: str, **environ: str) -> AsyncIterator[Run
         *args,
         "--config",
         config,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, **environ, "PYTHONUNBUFFERED": "1"},

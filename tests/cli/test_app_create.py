@@ -5,41 +5,25 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
-import pytest
 
 from covend.demo.github import StandInGitHub
-from covend.demo.github.description import Description
 from covend.demo.github.registering import WEBHOOK_SECRET
 from tests.cli.app_maker import (
     APP,
     OWN_SECRET,
     URL,
-    begun,
     fetch,
     form_of,
     make,
-    open_github,
     run,
     running,
     settings_are_good,
     submit,
 )
-
-
-@pytest.fixture
-async def github(description: Description | None) -> AsyncIterator[StandInGitHub]:
-    async with open_github(description) as github:
-        yield github
-
-
-@pytest.fixture
-def folder(tmp_path: Path, github: StandInGitHub) -> Path:
-    return begun(tmp_path, github)
 
 
 async def test_the_app_is_made_with_just_what_the_rules_need(
@@ -166,38 +150,23 @@ async def test_without_a_secret_at_hand_githubs_own_is_kept(folder: Path) -> Non
 async def test_a_browser_elsewhere_brings_the_code_by_hand(folder: Path) -> None:
     code, said = await run(folder, "app", "create", "--url", URL, "--no-browser")
     assert code == 0, said
+    assert f"\n  covend app create --url {URL} --code CODE\n" in said
     page = folder / "covend-app.html"
     assert page.stat().st_mode & 0o777 == 0o600
     back = await submit(page.read_text())
     given = parse_qs(urlsplit(back).query)["code"][0]
     assert not (folder / "app.pem").exists()
-    code, said = await run(folder, "app", "create", "--url", URL, "--code", given)
-    assert code == 0, said
+    async with running(folder, "app", "create", "--url", URL, "--code", "-") as made:
+        assert await made.ends(f"{given}\n") == 0, made.said
+    assert f"{page} is of no more use" in made.said
     settings_are_good(folder)
 
 
-@pytest.mark.parametrize("given", ["used", "../../app", "a b"])
-async def test_a_code_that_is_none_leaves_nothing(given: str, folder: Path) -> None:
-    code, said = await run(folder, "app", "create", "--url", URL, "--code", given)
-    assert (code, "Traceback" in said) == (69, False), said
+async def test_a_code_that_github_does_not_take_leaves_nothing(folder: Path) -> None:
+    code, said = await run(folder, "app", "create", "--url", URL, "--code", "used")
+    assert (code, "GitHub does not take the code: 404" in said) == (1, True), said
     assert not (folder / "app.pem").exists()
     assert "CHANGE ME" in (folder / "covend.toml").read_text()
-
-
-@pytest.mark.parametrize(
-    ("url", "words"),
-    [
-        ((), "--url https://covend.example.org"),
-        (("--url", "http://h.example"), "with TLS"),
-        (("--url", "covend.example.org"), "with TLS"),
-    ],
-    ids=["none", "plain", "no scheme"],
-)
-async def test_github_must_be_told_where_to_send(
-    url: Sequence[str], words: str, folder: Path
-) -> None:
-    code, said = await run(folder, "app", "create", *url)
-    assert (code, words in said) == (2, True), said
 
 
 async def test_the_json_is_whole_and_the_story_goes_to_standard_error(folder: Path) -> None:

@@ -6,30 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-
 from covend.config.load import load
 from covend.demo.github import StandInGitHub
-from covend.demo.github.description import Description
 from covend.demo.stage import free_port
 from tests.cli.app_maker import (
-    begun,
     make,
-    open_github,
     run,
     running,
 )
-
-
-@pytest.fixture
-async def github(description: Description | None) -> AsyncIterator[StandInGitHub]:
-    async with open_github(description) as github:
-        yield github
-
-
-@pytest.fixture
-def folder(tmp_path: Path, github: StandInGitHub) -> Path:
-    return begun(tmp_path, github)
 
 
 @asynccontextmanager

@@ -223,6 +223,10 @@ def test_the_json_has_every_problem_in_full(config: Path) -> None:
 def test_the_json_of_a_good_file_sums_it_up(example: Path) -> None:
     done = run("--config", str(example), "--json", COVEND_WEBHOOK_SECRET="x")
     answer = json.loads(done.output)
+    assert list(answer) == [
+        *("ok", "file", "errors", "warnings", "state_dir", "listeners", "agents", "rules"),
+        *("schedules", "callbacks", "sources", "limits"),
+    ]
     assert answer["ok"] is True
     assert answer["listeners"]["admin"] == "http://127.0.0.1:8788"
     assert answer["agents"] == [{"name": "claude", "preset": "claude", "command": ["claude"]}]

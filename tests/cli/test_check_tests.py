@@ -50,6 +50,11 @@ def test_tests_that_hold_are_told_and_are_no_warning(folder: Path) -> None:
     assert told[-2] == "✓ pull_request tests/opened.json  rule review, 1 tasks, not held"
 
 
+def test_a_file_without_any_says_so_instead_of_calling_them_good(folder: Path) -> None:
+    code, told = check(folder)
+    assert (code, told[-1]) == (0, "there are no [[tests]] in it")
+
+
 def test_one_that_fails_tells_what_came_and_which_clause_refused(folder: Path) -> None:
     (folder / "tests/opened.json").write_bytes(OPENED.replace(b'"ref":"main"', b'"ref":"next"'))
     code, told = check(folder, '{ rule = "review" }', "{ nothing = true }")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from time import monotonic
 
 import anyio
 import pytest
 
-from covend.cli import COMMANDS
+from covend.cli import COMMANDS, client, completing
 from covend.core.states import TaskState
 from tests.cli.operator_desk import CLEAN, Operator, invoke
 from tests.cli.test_commands import imported_by
@@ -88,6 +91,33 @@ async def test_ids_of_tasks_are_asked_of_the_daemon(operator: Operator) -> None:
         )
     )
     assert sorted(done.stdout.split()) == sorted(f"plain,{task}" for task in tasks)
+
+
+@pytest.mark.parametrize(
+    "answer", [None, b'{"items": [{"id": "0"}]}', b"[]"], ids=["silent", "odd", "list"]
+)
+def test_what_does_not_answer_as_covend_is_passed_over_soon(
+    answer: bytes | None, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completing, "WITHIN_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as aside:
+        if answer is not None:
+            aside.submit(_answer, listener, answer)
+        config = folder / "covend.toml"
+        config.write_text(f'[admin]\nlisten = "127.0.0.1:{listener.getsockname()[1]}"\n')
+        asked = f"covend show --config {config} 0"
+        began = monotonic()
+        done = invoke(_COVEND_COMPLETE="bash_complete", COMP_WORDS=asked, COMP_CWORD="4")
+    assert (done.stdout.strip(), done.exception) == ("", None)
+    assert monotonic() - began < client.ANSWER_S / 2
+
+
+def _answer(listener: socket.socket, body: bytes) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(1 << 16)
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body)
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

@@ -184,7 +184,7 @@ async def test_safeguards_lists_what_holds_and_with_all_what_counts(operator: Op
     await operator.desk.guards.put(guard("loop/acme/till#7", "counting"), NOW)
     done = await operator.run("safeguards")
     assert (done.exit_code, done.stdout) == (0, "")
-    assert done.stderr == "nothing holds work back\n1 more only count so far: see --all\n"
+    assert done.stderr == "nothing holds work back\n1 more only counts so far: see --all\n"
     await operator.desk.guards.put(guard("loop/acme/till#8", "blocked"), NOW)
     done = await operator.run("safeguards", "--all")
     head, blocked, counting = done.stdout.splitlines()

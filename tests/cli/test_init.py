@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import pytest
 
+from covend.cli import init
 from covend.cli.beginning import Choices, config_text
 from covend.cli.new_files import replace_text
 from covend.config.load import inspect
@@ -39,6 +40,19 @@ def test_nothing_is_asked_with_yes_and_the_file_is_good_without_a_warning(tmp_pa
     secrets_of(made)
     inspection = inspect(made / "covend.toml", {})
     assert (inspection.errors, inspection.warnings) == ((), ())
+
+
+def test_an_agent_that_is_not_confined_is_named_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(init, "sandbox_problem", lambda agent, **_of: f"{agent.name}: no bwrap")
+    done = invoke("init", str(tmp_path / "a"), "--yes")
+    told = [line for line in done.output.splitlines() if "confine" in line]
+    assert told == [
+        "  confine the agent, which can read covend's secrets: docs/sandboxes.md (claude: no bwrap)"
+    ]
+    monkeypatch.setattr(init, "sandbox_problem", lambda *_all, **_of: None)
+    assert "confine" not in invoke("init", str(tmp_path / "b"), "--yes").output
 
 
 def test_the_secret_is_another_one_each_time_and_never_shown(tmp_path: Path) -> None:
@@ -99,7 +113,7 @@ def test_where_the_last_file_cannot_be_written_none_is_left(
 
     monkeypatch.setattr(os, "link", full)
     done = invoke("init", str(tmp_path), "--yes")
-    assert (done.exit_code, "No space left" in done.output) == (77, True)
+    assert (done.exit_code, "No space left" in done.output) == (1, True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -189,3 +203,21 @@ def test_whatever_is_chosen_gives_a_good_file(
     assert inspection.settings is not None
     (agent,) = inspection.settings.agents.values()
     assert agent.command == command
+
+
+def test_what_is_asked_is_no_part_of_the_json(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, b"\n" * 6)
+        done = subprocess.run(
+            [*COVEND, "init", str(tmp_path), "--json"],
+            stdin=theirs,
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert str(tmp_path / "covend.toml") in json.loads(done.stdout)["written"]
+    assert b"Repositories" in done.stderr

@@ -35,7 +35,8 @@ async def test_where_none_is_known_the_list_says_so(operator: Operator) -> None:
 async def test_forget_asks_before_it_deletes(operator: Operator) -> None:
     await know(operator.desk)
     asked = await operator.run("forget", "5")
-    assert (asked.exit_code, "known of installation 5 (acme)?" in asked.output) == (1, True)
+    assert (asked.exit_code, asked.stdout) == (2, "")
+    assert "installation 5 (acme) would be deleted: say so with --yes" in asked.stderr
     assert (await operator.desk.get("installations"))["items"][0]["forget_at"] is None
     done = await operator.run("forget", "5", "--yes", "--json")
     assert json.loads(done.stdout) == {"id": 5, "state": "forgetting"}

@@ -142,6 +142,15 @@ def test_a_backup_is_verified_by_its_name_without_a_configuration(config: Path) 
     assert invoke("verify", str(config.parent / "none")).exit_code == 1
 
 
+def test_a_backup_that_a_restore_would_refuse_is_not_called_sound(config: Path) -> None:
+    target = config.parent / "mine"
+    invoke("backup", str(target), "--config", str(config))
+    with (target / "marker.key").open("a") as key:
+        key.write("x")
+    done = invoke("verify", str(target))
+    assert (done.exit_code, "marker.key is not as it was" in done.output) == (1, True)
+
+
 def test_each_fault_is_told_with_its_mend_and_nothing_a_terminal_obeys(config: Path) -> None:
     break_it(database(config))
     done = on_terminal("verify", "--config", str(config))

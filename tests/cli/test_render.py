@@ -97,3 +97,13 @@ def test_a_terminal_takes_no_markup_from_a_value() -> None:
     shown = written.getvalue()
     for text in ("[red]a[/red]", "[link=x]b[/link]", ":smile:", "[bold]c", "\\x1b[2Jd"):
         assert text in shown
+
+
+def test_a_line_that_has_no_room_goes_on_right_of_its_mark() -> None:
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=True, width=20, color_system=None)
+    TerminalScreen(console).title([Cell("  ✓"), Cell("on"), Cell("is one, wants another")])
+    assert [line.rstrip() for line in written.getvalue().splitlines()] == [
+        "  ✓  on  is one,",
+        "     wants another",
+    ]

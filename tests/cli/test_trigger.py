@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -106,9 +107,7 @@ def test_each_call_is_another_event(config: Path, listener: Listener) -> None:
     assert len(heads) == 2
 
 
-def test_what_is_made_up_takes_the_place_of_nothing_real(
-    config: Path, listener: Listener
-) -> None:
+def test_what_is_made_up_takes_the_place_of_nothing_real(config: Path, listener: Listener) -> None:
     for _ in range(2):
         trigger(config, "pull_request", "--url", listener.url)
     numbers = {json.loads(body)["number"] for _, body in listener.got}
@@ -143,6 +142,13 @@ def test_values_are_set_at_paths_with_dots(config: Path, listener: Listener) -> 
     assert (pull["assignees"][0]["login"], payload["new"]) == ("eve", {"thing": None})
 
 
+def test_what_was_typed_need_not_be_utf_8(config: Path, listener: Listener) -> None:
+    odd = os.fsdecode(b"\xff")
+    args = ("--text", odd, "--set", f"{odd}={odd}")
+    assert trigger(config, "issue_comment", *args, "--url", listener.url)[0] == 0
+    assert (listener.payload()["comment"]["body"], listener.payload()["?"]) == ("?", "?")
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
@@ -153,6 +159,9 @@ def test_values_are_set_at_paths_with_dots(config: Path, listener: Listener) -> 
         (("push", "--set", "commits.7.id=x"), "has no place 'commits.7'"),
         (("push", "--set", "ref.deeper=x"), "has no place 'ref.deeper'"),
         (("push", "--url", "nonsense"), "is no address"),
+        (("push", "--url", "http://a..b"), "is no address"),
+        (("push", "--url", "http://127.0.0.1:1/\u00fc"), "is no address"),
+        (("push", "--url", "http://127.0.0.1:1/a b"), "is no address"),
         (("push", "--number", "0"), "not in the range"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
@@ -190,6 +199,17 @@ def test_what_covend_refuses_is_told_with_its_reason(
     assert (came, told) == (code, "")
     assert f"covend refused it with {status}: Not" in wrong
     assert "\x1b" not in wrong
+
+
+@pytest.mark.parametrize(
+    ("code", "mend"), [("draining", "(covend resume)"), ("bad_signature", "name its --config")]
+)
+def test_what_can_be_mended_here_is_told_with_its_mend(
+    config: Path, listener: Listener, code: str, mend: str
+) -> None:
+    listener.status = 503
+    listener.answer = {"error": {"code": code, "message": "Not this one."}}
+    assert mend in trigger(config, "push", "--url", listener.url)[2]
 
 
 def test_every_event_there_is_can_be_sent(config: Path, listener: Listener) -> None:

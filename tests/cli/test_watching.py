@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -10,10 +11,12 @@ from contextlib import contextmanager
 import anyio
 import pytest
 
+from covend import __version__
 from covend.cli import watching
 from covend.cli.client import Client, Event, Target
 from covend.cli.exits import TRY_LATER, UNREACHABLE, Failure
 from tests.cli.operator_desk import CLEAN, COVEND, Operator
+from tests.web.test_admin_streams import until
 
 NOWHERE = Target("127.0.0.1:1", "", "", "covend serve")
 
@@ -30,22 +33,14 @@ def following(operator: Operator, *args: str) -> Iterator[subprocess.Popen[str]]
 
 
 async def lines_until(process: subprocess.Popen[str], operator: Operator, word: str) -> list[str]:
-    """Let tasks come until what is printed has a word: from when on it follows, nobody can tell."""
+    """Let a task come as soon as it follows, and read until what is printed has a word."""
     assert process.stdout is not None
+    await until(lambda: operator.desk.streams.count == 1)
+    await operator.desk.arrive()
     lines: list[str] = []
-    read = process.stdout.readline
-
-    async def print_on() -> None:
-        while not any(word in line for line in lines):
-            lines.append(await anyio.to_thread.run_sync(read))
-        group.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(print_on)
-        while True:
-            await operator.desk.arrive()
-            with anyio.move_on_after(0.2):
-                await anyio.Event().wait()
+    while not any(word in line for line in lines):
+        lines.append(await anyio.to_thread.run_sync(process.stdout.readline))
+        assert lines[-1], lines
     return lines
 
 
@@ -105,6 +100,13 @@ async def test_the_audit_tells_who_asked_for_what(operator: Operator) -> None:
     head, row = done.stdout.splitlines()
     assert head.split() == ["AT", "WHO", "VIA", "FROM", "VERB", "TARGET", "OUTCOME"]
     assert row.split()[1:] == ["operator", "api", "127.0.0.1", "pause", "all", "ok"]
+
+
+async def test_the_audit_says_which_user_of_this_machine_asked(operator: Operator) -> None:
+    await operator.run("pause")
+    (row,) = (await operator.desk.get("audit"))["items"]
+    user = pwd.getpwuid(os.getuid()).pw_name
+    assert row["client"] == f"covend/{__version__} ({user})"
 
 
 async def test_the_audit_is_narrowed_and_json_is_what_the_api_says(operator: Operator) -> None:

@@ -100,6 +100,14 @@ def test_a_secret_that_cannot_be_read_is_an_error(
     assert words in the_error(read(source, environ=environ))
 
 
+def test_of_the_apps_key_that_is_not_there_yet_it_is_said_what_makes_it(tmp_path: Path) -> None:
+    mends = []
+    for key in ("private_key", "token"):
+        (error,) = read_all({"github": {key: {"file": "none"}}}, tmp_path, {}).errors
+        mends.append("`covend app create`" in error.message)
+    assert mends == [True, False]
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [(b"\n", "empty"), (b"\xff\xfe", "no UTF-8"), (b"x" * (SECRET_BYTES_MAX + 1), "64KiB")],

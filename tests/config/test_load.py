@@ -289,6 +289,7 @@ def test_without_any_file_the_error_says_where_it_was_looked_for(
     with pytest.raises(ConfigErrors, match="--config FILE") as raised:
         find_config(None, {"HOME": str(tmp_path)})
     assert f"{tmp_path}/.config/covend/covend.toml" in str(raised.value)
+    assert "covend init" in str(raised.value)
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from covend.core.app_events import ACTIONS_TO_WRITERS, AUTOMATIC, EVENT_PERMISSI
 from covend.core.app_needs import LEVELS, AppNeeds, app_needs, describe
 from covend.core.model import EffectKind
 from covend.core.outside import Schedule
+from covend.core.scopes import GRANTS
 from covend.core.settings import Checkout, Rule, Settings
-from covend.edges.github.scopes import GRANTS
 
 READ_ALWAYS = {"metadata": "read"}
 FOR_COMMANDS = {"issues": "write", "pull_requests": "write"}

@@ -160,6 +160,7 @@ async def test_no_ca_store(folder: Path, github: StandInGitHub) -> None:
         none = {"SSL_CERT_FILE": str(folder / "empty.pem"), "SSL_CERT_DIR": str(folder / "none")}
         code, told = await doctor(folder, **none)
         assert (code, failures(told)) == (1, {"ca_store", "github"})
+        assert str(folder / "empty.pem") in told["ca_store"]["what"]
         for name in ("ca_store", "github"):
             assert "ca-certificates" in told[name]["fix"]
             assert "SSL_CERT_FILE" in told[name]["fix"]

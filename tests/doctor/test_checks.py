@@ -75,7 +75,9 @@ def test_the_versions_with_the_reset_bug_are_known(version: tuple[int, ...], is_
     assert machine.has_reset_bug(version) is is_in
 
 
-@pytest.mark.parametrize(("number", "level"), [("3.40.1", "warning"), ("3.51.3", "ok")])
+@pytest.mark.parametrize(
+    ("number", "level"), [("3.37.2", "failed"), ("3.40.1", "warning"), ("3.51.3", "ok")]
+)
 def test_sqlite_is_named_with_what_follows_from_it(
     number: str, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

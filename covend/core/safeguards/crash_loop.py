@@ -17,6 +17,7 @@ from covend.core.safeguards.barred import Barred, barred_by
 from covend.core.safeguards.rows import failures_in, row
 from covend.core.safeguards.shapes import Lesson, Release, Safeguard, Scope, Waiting
 from covend.core.states import Outcome
+from covend.core.units import print_duration
 
 CRASHES = frozenset(
     {
@@ -57,11 +58,12 @@ def learn(
     failures = (*_counted(guard, settings, now), now)[-settings.failures :]
     is_over = len(failures) >= settings.failures
     code = ending.error_code or ending.outcome
+    told = f"{_count(len(failures))} within {print_duration(settings.window_s)}"
     written = row(
         safeguard,
         guard,
         state=_SUPPRESSED if is_over else "counting",
-        reason=f"{len(failures)} crashes within {settings.window_s:g} s, the last: {code}",
+        reason=f"{told}, the last: {code}",
         until=now + round(1000 * settings.suppress_s) if is_over else None,
         values={"failures": list(failures)},
         now=now,
@@ -90,3 +92,7 @@ def _cleared(guard: Safeguard | None, scope: Scope) -> Lesson:
     if guard.state == _SUPPRESSED:
         releases = (Release(reason=Waiting.SUPPRESSED, scope=scope),)
     return Lesson(removes=(guard.id,), releases=releases)
+
+
+def _count(crashes: int) -> str:
+    return "1 crash" if crashes == 1 else f"{crashes} crashes"

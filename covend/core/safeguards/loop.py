@@ -80,7 +80,7 @@ def learn(
         safeguard,
         guard,
         state=_BLOCKED if why else "counting",
-        reason=why or f"{turns} turns without progress",
+        reason=why or _told_of(turns),
         until=None,
         values={"turns": turns, "failures": _told(runs)},
         now=now,
@@ -127,8 +127,12 @@ def _why_blocked(turns: int, run: _Run | None, ending: Ending, settings: Loop) -
     if run is not None and run.count >= settings.identical_failures:
         return f"{run.count} identical failures: {_words_of(ending)[:SIGNATURE_MAX]}"
     if turns >= settings.no_progress:
-        return f"{turns} turns without progress"
+        return _told_of(turns)
     return None
+
+
+def _told_of(turns: int) -> str:
+    return f"{turns} {'turn' if turns == 1 else 'turns'} without progress"
 
 
 def _turns(guard: Safeguard | None) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from covend.core.model import Effect
+from covend.core.scopes import WRITE_CHECKS
 from covend.edges.github.client import (
     GitHubClient,
     Reach,
@@ -22,7 +23,6 @@ from covend.edges.github.client import (
     written,
 )
 from covend.edges.github.errors import NotFound, Refused
-from covend.edges.github.scopes import WRITE_CHECKS
 from covend.edges.github.wire import Answer
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from covend.core.effects.marker import carries
 from covend.core.model import Effect, SubjectType
+from covend.core.scopes import COMMENT_ON, WRITE_PULLS, Scope
 from covend.edges.github.client import (
     GitHubClient,
     Reach,
@@ -21,7 +22,6 @@ from covend.edges.github.client import (
     written,
 )
 from covend.edges.github.errors import NotFound
-from covend.edges.github.scopes import COMMENT_ON, WRITE_PULLS, Scope
 from covend.edges.github.wire import Answer
 
 LOOK_BACK = timedelta(days=1)

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from covend.core.model import Effect
+from covend.core.scopes import WRITE_PULLS
 from covend.edges.github.client import GitHubClient, Reach, Sent, in_path, repository_path
 from covend.edges.github.errors import NotFound, Refused
-from covend.edges.github.scopes import WRITE_PULLS
 from covend.edges.github.wire import Answer
 
 DEMANDS = "CHANGES_REQUESTED"

@@ -13,9 +13,9 @@ from types import MappingProxyType
 from typing import Any
 
 from covend.core.rules.checks import Check, HeadChecks, judge_head, said_by_status
+from covend.core.scopes import Scope
 from covend.edges.github.client import GitHubClient, Reach, in_path, repository_path
 from covend.edges.github.errors import BadAnswer
-from covend.edges.github.scopes import Scope
 
 READ_CHECKS: Scope = MappingProxyType({"checks": "read"})
 READ_STATUSES: Scope = MappingProxyType({"statuses": "read"})

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from covend.core.model import Effect, Moment, SubjectType
+from covend.core.scopes import COMMENT_ON, WRITE_CHECKS, WRITE_PULLS
 from covend.edges.github.client import GitHubClient, Reach, Sent, found, in_path, repository_path
-from covend.edges.github.scopes import COMMENT_ON, WRITE_CHECKS, WRITE_PULLS
 
 LOOK_BACK = timedelta(days=1)
 """Covers any clock's error."""

@@ -8,8 +8,8 @@ https://docs.github.com/en/rest/issues/labels#add-labels-to-an-issue
 from __future__ import annotations
 
 from covend.core.model import Effect, SubjectType
+from covend.core.scopes import COMMENT_ON
 from covend.edges.github.client import GitHubClient, Sent, repository_path
-from covend.edges.github.scopes import COMMENT_ON
 from covend.edges.github.wire import Answer
 
 

@@ -9,23 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from covend.edges.github.client import GitHubClient, repository_path
+from covend.edges.github.client import GitHubClient
 from covend.edges.github.errors import BadAnswer
-from covend.edges.github.scopes import READ_PULLS
+from covend.edges.github.pulls import ask_for_pull
 
 
 async def read_pull(
     client: GitHubClient, installation: int | None, repository: str, number: int
 ) -> Mapping[str, Any]:
     """Ask for one pull request, with all that GitHub tells of it; raises the errors of `errors`."""
-    answer = await client.request(
-        "get_pull",
-        "GET",
-        f"{repository_path(repository)}/pulls/{number}",
-        installation=installation,
-        repository=repository,
-        permissions=READ_PULLS,
-    )
+    answer = await ask_for_pull(client, installation, repository, number)
     if not isinstance(answer.data, dict):
         raise BadAnswer("get_pull: no pull request")
     return answer.data

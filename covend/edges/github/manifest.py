@@ -110,6 +110,8 @@ async def convert(session: aiohttp.ClientSession, api_url: str, code: str) -> Ma
     except (aiohttp.ClientError, TimeoutError) as error:
         why = type(error).__name__
         raise Unreachable(f"GitHub did not answer for the App ({why})") from None
+    if status >= 500:  # noqa: PLR2004 (the server's fault)
+        raise Unreachable(f"GitHub did not answer for the App ({status})")
     if status != _CREATED:
         said = str(told.get("message") or "")[:MESSAGE_MAX]
         raise Refused(f"GitHub does not take the code: {status} {said}".rstrip(), status=status)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from covend.core.scopes import READ_METADATA
 from covend.edges.github.client import GitHubClient, in_path, repository_path
 from covend.edges.github.errors import BadAnswer
-from covend.edges.github.scopes import READ_METADATA
 
 _FINER: Mapping[tuple[str, str], str] = {
     ("write", "maintain"): "maintain",

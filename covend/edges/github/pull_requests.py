@@ -12,9 +12,9 @@ from typing import Any
 
 from covend.core.errors import GitHubError
 from covend.core.model import Json
+from covend.core.scopes import OPEN_PULLS, READ_PULLS, WRITE_PULLS
 from covend.edges.github.client import GitHubClient, Reach, Sent, in_path, repository_path
 from covend.edges.github.errors import BadAnswer, OutcomeUnknown, Refused
-from covend.edges.github.scopes import OPEN_PULLS, READ_PULLS, WRITE_PULLS
 from covend.edges.github.wire import Answer
 
 _UNPROCESSABLE = 422

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from covend.core.effects.diff import ChangedFile
+from covend.core.scopes import READ_PULLS
 from covend.edges.github.client import GitHubClient, Reach, repository_path
 from covend.edges.github.errors import BadAnswer
-from covend.edges.github.scopes import READ_PULLS
 from covend.edges.github.wire import Answer
 
 
@@ -39,7 +39,14 @@ async def get_pull(
     client: GitHubClient, installation: int | None, repository: str, number: int
 ) -> PullHead:
     """Ask for one pull request; raises the errors of `errors`."""
-    answer = await client.request(
+    return _pull_head(await ask_for_pull(client, installation, repository, number))
+
+
+async def ask_for_pull(
+    client: GitHubClient, installation: int | None, repository: str, number: int
+) -> Answer:
+    """Ask for all that GitHub tells of one pull request; raises as `get_pull`."""
+    return await client.request(
         "get_pull",
         "GET",
         f"{repository_path(repository)}/pulls/{number}",
@@ -47,7 +54,6 @@ async def get_pull(
         repository=repository,
         permissions=READ_PULLS,
     )
-    return _pull_head(answer)
 
 
 async def list_files(

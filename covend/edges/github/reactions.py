@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from covend.core.effects.acknowledge import REVIEW_COMMENT, SUBJECT
 from covend.core.model import Effect, SubjectType
+from covend.core.scopes import COMMENT_ON, WRITE_PULLS, Scope
 from covend.edges.github.client import (
     GitHubClient,
     Reach,
@@ -22,7 +23,6 @@ from covend.edges.github.client import (
     written,
 )
 from covend.edges.github.errors import NotFound, Refused
-from covend.edges.github.scopes import COMMENT_ON, WRITE_PULLS, Scope
 
 _COMMENTS: Mapping[str, str] = MappingProxyType(
     {"issue_comment": "issues/comments", "review_comment": "pulls/comments"}

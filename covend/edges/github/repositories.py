@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from covend.core.scopes import READ_METADATA
 from covend.edges.github.client import GitHubClient, repository_path
-from covend.edges.github.scopes import READ_METADATA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,9 @@ from typing import Any
 from covend.core.effects.marker import carries
 from covend.core.effects.texts import CUT_NOTE, cut_note, shorten
 from covend.core.model import Effect
+from covend.core.scopes import WRITE_PULLS
 from covend.edges.github.client import GitHubClient, Reach, Sent, found, repository_path, written
 from covend.edges.github.errors import Refused
-from covend.edges.github.scopes import WRITE_PULLS
 from covend.edges.github.wire import Answer
 
 MILDER_MAX = 3

@@ -7,8 +7,8 @@ https://docs.github.com/en/rest/commits/statuses
 from __future__ import annotations
 
 from covend.core.model import Effect
+from covend.core.scopes import WRITE_STATUSES
 from covend.edges.github.client import GitHubClient, Sent, in_path, repository_path, written
-from covend.edges.github.scopes import WRITE_STATUSES
 
 
 async def send(client: GitHubClient, effect: Effect, previous: Sent | None) -> Sent:  # noqa: ARG001

@@ -87,6 +87,14 @@ def test_crashes_further_apart_than_the_window_do_not_add_up() -> None:
     assert world.guards[ID].values["failures"] == [NOW + 900_000 + 450_000, NOW + 1_800_000]
 
 
+def test_what_has_been_counted_is_told_as_people_say_it() -> None:
+    world = crashing()
+    crash(world)
+    assert world.guards[ID].reason.startswith("1 crash within 15m, the last: ")
+    crash(world)
+    assert world.guards[ID].reason.startswith("2 crashes within 15m, the last: ")
+
+
 def test_a_success_clears_and_releases() -> None:
     world = crashing()
     crash(world, 2)

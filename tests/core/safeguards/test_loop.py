@@ -39,6 +39,12 @@ def test_turns_without_progress_block_the_subject_for_good(conclusion: Conclusio
     assert row.reason == "3 turns without progress"
 
 
+def test_one_turn_is_told_as_one() -> None:
+    world = looped()
+    world.complete(a_task(), Conclusion.NEUTRAL)
+    assert world.guards[ID].reason == "1 turn without progress"
+
+
 def test_another_subject_is_not_blocked() -> None:
     world = looped(no_progress=1)
     world.complete(a_task(), Conclusion.NEUTRAL)

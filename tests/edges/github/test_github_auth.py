@@ -5,6 +5,7 @@ import jwt
 import pytest
 
 from covend.core.errors import ConfigError
+from covend.core.scopes import READ_METADATA, WRITE_CHECKS
 from covend.core.secret import Secret
 from covend.core.settings import GitHub
 from covend.demo.github import Fault
@@ -18,7 +19,6 @@ from covend.edges.github.errors import (
     Unauthorized,
     Unreachable,
 )
-from covend.edges.github.scopes import READ_METADATA, WRITE_CHECKS
 from covend.edges.github.wire import Question
 from tests.edges.github.github_world import INSTALLATION, MARA_TOKEN, REPOSITORY, Clock, World
 

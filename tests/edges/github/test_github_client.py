@@ -11,6 +11,7 @@ import pytest
 
 from covend import __version__
 from covend.core.errors import GitHubError
+from covend.core.scopes import READ_METADATA
 from covend.core.secret import Secret
 from covend.core.settings import GitHub
 from covend.edges.github import wire
@@ -28,7 +29,6 @@ from covend.edges.github.errors import (
     Unreachable,
 )
 from covend.edges.github.pacing import Quota
-from covend.edges.github.scopes import READ_METADATA
 from covend.edges.github.wire import Answer
 from tests.edges.github.github_world import Clock, World
 from tests.edges.github.scripted import TOKEN, Reply, ScriptedGitHub

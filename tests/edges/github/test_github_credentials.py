@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import pytest
 
+from covend.core.scopes import READ_METADATA
 from covend.core.secret import Secret
 from covend.demo.github.keys import new_key
 from covend.edges.github.client import GitHubClient
 from covend.edges.github.errors import RateLimited, Unauthorized
-from covend.edges.github.scopes import READ_METADATA
 from covend.edges.github.wire import Answer
 from tests.edges.github.github_world import INSTALLATION, REPOSITORY, World
 from tests.edges.github.scripted import Reply, ScriptedGitHub

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from covend.core.scopes import READ_METADATA, READ_PULLS
 from covend.edges.github import etags
 from covend.edges.github.client import GitHubClient, Reach
 from covend.edges.github.errors import BadAnswer, NotFound
 from covend.edges.github.etags import KeptPages, Key, Page
-from covend.edges.github.scopes import READ_METADATA, READ_PULLS
 from covend.edges.github.wire import Answer
 from tests.edges.github.github_world import INSTALLATION, REPOSITORY, World
 from tests.edges.github.scripted import Reply, ScriptedGitHub

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from covend.core.errors import GitHubError
+from covend.core.scopes import WRITE_PULLS
 from covend.edges.github.client import GitHubClient, Reach
 from covend.edges.github.errors import (
     BadAnswer,
@@ -18,7 +19,6 @@ from covend.edges.github.errors import (
     Unauthorized,
     Unreachable,
 )
-from covend.edges.github.scopes import WRITE_PULLS
 from tests.edges.github.github_world import REPOSITORY
 from tests.edges.github.scripted import TOKEN, Reply, ScriptedGitHub
 

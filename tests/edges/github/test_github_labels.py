@@ -7,12 +7,12 @@ import pytest
 
 from covend.core.effects.labels import plan_labels
 from covend.core.model import Effect, EffectKind
+from covend.core.scopes import GRANTS
 from covend.demo.github import Fault
 from covend.demo.payloads import AUTHOR
 from covend.demo.records import Issue
 from covend.edges.github.client import GitHubClient, Sent
 from covend.edges.github.errors import MissingPermission, NotFound, OutcomeUnknown
-from covend.edges.github.scopes import GRANTS
 from tests.core.effects.effect_samples import ISSUE, ending, policy, task
 from tests.edges.github.github_world import REPOSITORY, World, effect, look_up, send
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import jwt
 
+from covend.core.scopes import WRITE_CHECKS
 from covend.core.secret import Secret
 from covend.core.settings import GitHub
 from covend.edges.github.auth import AppAuth, open_auth
-from covend.edges.github.scopes import WRITE_CHECKS
 from tests.edges.github.github_world import INSTALLATION, REPOSITORY, World
 
 

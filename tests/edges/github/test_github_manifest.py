@@ -146,10 +146,11 @@ async def exchanged(status: int, body: object) -> manifest.Made:
     [
         (404, {"message": "Not Found"}, Refused),
         (422, ["odd"], Refused),
+        (503, {"message": "try later"}, Unreachable),
         (201, {"id": 1, "slug": "x"}, BadAnswer),
         (201, [], BadAnswer),
     ],
-    ids=["gone", "odd refusal", "no key", "no object"],
+    ids=["gone", "odd refusal", "down", "no key", "no object"],
 )
 async def test_what_is_no_app_is_an_error_without_a_secret(
     status: int, body: object, error: type[Exception]

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from covend.core.scopes import READ_METADATA, READ_PULLS, WRITE_PULLS
 from covend.demo.github import Hosted
 from covend.edges.github.client import GitHubClient
 from covend.edges.github.errors import MissingPermission, Refused
-from covend.edges.github.scopes import READ_METADATA, READ_PULLS, WRITE_PULLS
 from covend.edges.github.wire import Answer, Wire
 from tests.edges.github.github_world import INSTALLATION, REPOSITORY, World
 from tests.edges.github.scripted import TOKEN, Reply, ScriptedGitHub

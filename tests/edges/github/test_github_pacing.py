@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from covend.core.errors import GitHubError
+from covend.core.scopes import READ_METADATA, WRITE_PULLS
 from covend.demo.github import Fault
 from covend.edges.github.client import GitHubClient
 from covend.edges.github.courier import AT_ONCE_MAX, Courier, Places
 from covend.edges.github.errors import MissingPermission, RateLimited, Unreachable
 from covend.edges.github.pacing import WRITE_GAP_MS, Pacing
-from covend.edges.github.scopes import READ_METADATA, WRITE_PULLS
 from covend.edges.github.wire import Answer, Question, Wire
 from tests.edges.github.github_world import INSTALLATION, REPOSITORY, Clock, World, until
 from tests.edges.github.time_loop import TimeLoop, run_in_no_time

@@ -7,12 +7,12 @@ import pytest
 
 from covend.core.effects.acknowledge import Reaction, acknowledge_task, react_to_task
 from covend.core.model import Command, Effect, EffectKind
+from covend.core.scopes import GRANTS
 from covend.demo.github import Fault
 from covend.demo.payloads import AUTHOR
 from covend.demo.records import Reaction as Given
 from covend.edges.github.client import GitHubClient
 from covend.edges.github.errors import MissingPermission, NotFound, OutcomeUnknown, Refused
-from covend.edges.github.scopes import GRANTS
 from tests.core.effects.effect_samples import ISSUE, KEY, PULL, task
 from tests.edges.github.github_world import REPOSITORY, World, effect, look_up, send
 from tests.edges.github.scripted import Reply, ScriptedGitHub

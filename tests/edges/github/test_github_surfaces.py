@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from covend.core.model import EffectKind
+from covend.core.scopes import GRANTS
 from covend.demo.github import Fault
 from covend.demo.payloads import AUTHOR
 from covend.demo.records import IssueComment, Review
@@ -16,7 +17,6 @@ from covend.edges.github.errors import (
     OutcomeUnknown,
     TooManyPages,
 )
-from covend.edges.github.scopes import GRANTS
 from tests.edges.github.github_world import (
     REPOSITORY,
     World,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from covend.core.scopes import READ_METADATA, READ_PULLS, WRITE_CHECKS, WRITE_PULLS
 from covend.demo.github import Fault
 from covend.edges.github import client as client_module
 from covend.edges.github import tokens
 from covend.edges.github.client import GitHubClient
 from covend.edges.github.errors import RateLimited, Refused, Unauthorized, Unreachable
-from covend.edges.github.scopes import READ_METADATA, READ_PULLS, WRITE_CHECKS, WRITE_PULLS
 from covend.edges.github.tokens import Scope, Tokens
 from tests.edges.github.github_world import INSTALLATION, REPOSITORY, Clock, World, until
 

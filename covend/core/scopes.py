@@ -1,7 +1,7 @@
 """What a token must be allowed for each thing covend does on GitHub: the one table of permissions.
 
 Every request is made with a token narrowed to its line and its repository. `GRANTS` is what the App
-has to be given for all of them.
+has to be given for all requests of a kind of effect; `app_needs` asks for that of the rules in use.
 https://docs.github.com/en/rest/authentication/permissions-required-for-github-apps
 """
 
@@ -32,6 +32,9 @@ COMMENT_ON: Mapping[SubjectType, Scope] = MappingProxyType(
 """A comment on a pull request is an issue comment, for which either permission is enough; so is a
 reaction to it.
 """
+
+ON_THREADS = frozenset({EffectKind.COMMENT, EffectKind.REACTION, EffectKind.LABELS})
+"""What stands on a pull request or an issue: which of them it is decides, by `COMMENT_ON`."""
 
 GRANTS: Mapping[EffectKind, Scope] = MappingProxyType(
     {
