@@ -43,6 +43,7 @@ class Auditing:
 
         Raises StoreError, before anything is tried, where it cannot be written. An outcome that
         cannot be written stays unknown, as after a crash: the change has been made all the same.
+        What is cancelled in the middle stays unknown as well: it may or may not have been made.
         """
         number = await self._audit.begin(wish, self._clock.now())
         noted = Noted()
@@ -50,19 +51,20 @@ class Auditing:
             yield noted
         except CovendError as error:
             noted.outcome = error.code
+            await self._end(number, wish, noted.outcome)
             raise
         except Exception:
             noted.outcome = FAULT
+            await self._end(number, wish, noted.outcome)
             raise
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._end(number, wish, noted.outcome)
+        await self._end(number, wish, noted.outcome)
 
     async def _end(self, number: int, wish: Wish, outcome: str) -> None:
         log.info(
             "asked", who=wish.who, way=wish.way, verb=wish.verb, target=wish.target, to=outcome
         )
         try:
-            await self._audit.end(number, outcome, self._clock.now())
+            with anyio.CancelScope(shield=True):
+                await self._audit.end(number, outcome, self._clock.now())
         except StoreError as error:
             log.error("an outcome was not written", number=number, error=str(error))

@@ -18,7 +18,7 @@ import anyio
 from covend.core.errors import NotFoundError
 from covend.core.model import TaskId
 from covend.core.states import OPEN_TASK
-from covend.edges.agents.output import READ_MAX, Line, read_lines
+from covend.edges.agents.output import LOG_LINE_MAX, READ_MAX, Line, read_lines
 from covend.services.wakeups import Bells, Wakeup
 from covend.store.protocol import Progress, Tasks
 
@@ -149,10 +149,17 @@ def log_path(logs: Path, task: TaskId, attempt: int) -> Path:
 
 def _tail(path: Path, size: int) -> tuple[Printed, bool]:
     try:
-        begin = max(0, path.stat().st_size - size)
+        end = path.stat().st_size
     except FileNotFoundError:
-        begin = 0
+        end = 0
+    begin = max(0, end - size)
     lines, following = read_lines(path, begin, READ_MAX)
+    if begin and not lines:
+        # All of it is the rest of one line: that line is the tail, however long it is.
+        begin = max(0, end - LOG_LINE_MAX - size)
+        before, following = read_lines(path, begin, end - begin)
+        lines = before[-1:]
+        return Printed(lines=lines, next_offset=following), len(before) > 1 or begin > 0
     return Printed(lines=lines, next_offset=following), begin > 0
 
 

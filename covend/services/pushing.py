@@ -17,12 +17,12 @@ from covend.core.clone_url import is_own
 from covend.core.effects.marker import carries
 from covend.core.errors import GitHubError
 from covend.core.model import Effect, Json, Phase
+from covend.core.scopes import WRITE_CONTENTS
 from covend.core.secret import Secret
 from covend.edges.github.client import GitHubClient, Sent
 from covend.edges.github.errors import MissingPermission, OutcomeUnknown, Refused, Unreachable
 from covend.edges.github.pull_requests import Opened, PullRequests
 from covend.edges.github.repositories import LiveRepository, get_repository
-from covend.edges.github.scopes import WRITE_CONTENTS
 from covend.edges.workspace.git import Access
 from covend.edges.workspace.mirror import Mirrors
 from covend.edges.workspace.push import Became, Pushed, Remote, find_tip, push

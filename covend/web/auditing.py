@@ -15,6 +15,8 @@ from covend.web.visitor import CSRF_FIELD, VISITOR
 
 OUTCOME = web.RequestKey("outcome", str)
 """Where a handler that answers an error by a page says which one it was."""
+DEPTH_MAX = 16
+"""So deep in what was asked is noted."""
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -38,6 +40,7 @@ async def _wish(
     request: web.Request, route: Route, verb: str, redact: Callable[[str], str]
 ) -> Wish:
     asked = await _asked(request, route)
+    asked = asked if route.wish is None else route.wish(asked)
     target = request.match_info.get(route.target) or asked.get(route.target)
     rest = {name: value for name, value in asked.items() if name not in {CSRF_FIELD, route.target}}
     client = request.headers.get("User-Agent")
@@ -54,14 +57,19 @@ async def _wish(
     )
 
 
-def _redacted(value: object, redact: Callable[[str], str]) -> object:
+def _redacted(value: object, redact: Callable[[str], str], depth: int = 0) -> object:
+    """Leave out what lies deeper than any wish does: it may be deeper than can be written."""
     match value:
         case str():
             return redact(value)
+        case dict() | list() if depth >= DEPTH_MAX:
+            return "…"
         case dict():
-            return {redact(name): _redacted(each, redact) for name, each in value.items()}
+            return {
+                redact(name): _redacted(each, redact, depth + 1) for name, each in value.items()
+            }
         case list():
-            return [_redacted(each, redact) for each in value]
+            return [_redacted(each, redact, depth + 1) for each in value]
         case _:
             return value
 

@@ -25,6 +25,8 @@ OPEN_PATHS = frozenset({"/readyz", "/metrics"})
 
 LOOKS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 FORM = "application/x-www-form-urlencoded"
+IN_PARTS = "multipart/form-data"
+UTF_8 = "utf-8"
 FETCH_SITE, OWN_SITE = "Sec-Fetch-Site", "same-origin"
 _OWN_SITES = frozenset({OWN_SITE, "none"})
 """`none` is a person's own doing, such as an address that was typed."""
@@ -93,8 +95,8 @@ async def _refusal(
     """Say why this visitor may not do this, if so; looking is free to all who have been let in."""
     if request.method in LOOKS:
         return None
-    if request.content_type == FORM and not await _is_readable(request):
-        return problem(400, "bad_request", "The form is no text in UTF-8.")
+    if not await _is_readable(request, route):
+        return problem(400, "bad_request", f"The form is no {FORM} in UTF-8.")
     if visitor is None or (route is not None and route.is_open):
         return None
     if visitor.csrf is not None and not await _brings(request, visitor.csrf):
@@ -116,11 +118,19 @@ async def _brings(request: web.Request, csrf: str) -> bool:
     )
 
 
-async def _is_readable(request: web.Request) -> bool:
-    """Say whether a form can be read, which is remembered; a larger one than may be raises."""
+async def _is_readable(request: web.Request, route: Route | None) -> bool:
+    """Say whether a form can be read, which is remembered; a larger one than may be raises.
+
+    No page of ours sends one in parts, or in another charset: of those that a sender may name, some
+    make text that is none.
+    """
+    if request.content_type != FORM:
+        return not (route is not None and route.is_page and request.content_type == IN_PARTS)
+    if (request.charset or UTF_8).lower() != UTF_8:
+        return False
     try:
         await request.post()
-    except (UnicodeDecodeError, LookupError):
+    except UnicodeDecodeError:
         return False
     return True
 

@@ -64,6 +64,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return await handler(request)
     except web.HTTPException as error:
         return _of_http(error)
+    except web.RequestPayloadError:
+        return problem(400, "bad_request", "The body is not what its headers say that it is.")
     except CovendError as error:
         return _of_covend(error, request)
     except Exception:  # noqa: BLE001 - logged with its traceback in _internal

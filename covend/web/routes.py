@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,8 @@ class Route:
     """What the audit calls the change."""
     target: str = "id"
     """Which part of the path, or field of the body, says what the change is about."""
+    wish: Callable[[Mapping[str, object]], Mapping[str, object]] | None = None
+    """What the audit makes of a form whose fields mean something only together."""
     parameters: tuple[Parameter, ...] = ()
     body: Schema | None = None
     answers: Mapping[int, Answer] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import hdrs, web
@@ -55,9 +55,12 @@ class Visitors:
         assert all(self._tokens.values())
 
     def of_request(self, request: web.Request, now: Moment) -> Visitor | None:
-        """Give who asks; None for nobody. A token counts before a session."""
-        if hdrs.AUTHORIZATION in request.headers:
-            return self._of_bearer(request)
+        """Give who asks; None for nobody. A token counts before a session; what a browser brings of
+        another scheme is for whoever stands before us, such as a proxy that asks for a password.
+        """
+        given = request.headers.getall(hdrs.AUTHORIZATION, [])
+        if any(each.partition(" ")[0].lower() == "bearer" for each in given):
+            return self._of_bearer(given)
         return self.of_session(request.cookies.get(COOKIE, ""), now)
 
     def of_token(self, offered: str) -> Visitor | None:
@@ -87,10 +90,9 @@ class Visitors:
             return None
         return _visitor(name, self._sign("csrf", name, until))
 
-    def _of_bearer(self, request: web.Request) -> Visitor | None:
-        given = request.headers.getall(hdrs.AUTHORIZATION)
-        scheme, _, token = given[0].partition(" ")
-        return self.of_token(token) if len(given) == 1 and scheme.lower() == "bearer" else None
+    def _of_bearer(self, given: Sequence[str]) -> Visitor | None:
+        """Know nobody by two of them."""
+        return self.of_token(given[0].partition(" ")[2]) if len(given) == 1 else None
 
     def _sign(self, purpose: str, name: str, until: Moment) -> str:
         text = f"{purpose}|{name}|{until}".encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,13 @@ import aiohttp
 import orjson
 import pytest
 
-from covend.core.audit import DETAILS_MAX
+from covend.core.audit import DETAILS_MAX, Way, Wish
 from covend.core.errors import StoreBusyError
 from covend.core.model import Moment
+from covend.services.auditing import Auditing
 from covend.store.auditing import StoredAudit
 from covend.web.routes import TABLE
-from tests.web.desk import BEARER, READERS_TOKEN, TOKEN, Desk
+from tests.web.desk import BEARER, READERS_TOKEN, TOKEN, Desk, StandingClock
 
 
 async def post(desk: Desk, path: str, body: object = None, **headers: str) -> Any:
@@ -69,6 +71,18 @@ async def test_what_was_refused_is_told_with_its_code(
     assert (await last(desk))["outcome"] == outcome
 
 
+@pytest.mark.parametrize("depth", [300, 1_000])
+async def test_what_is_nested_deeper_than_any_wish_is_refused_and_told(
+    desk: Desk, depth: int
+) -> None:
+    body = b'{"reason": "x", "more": ' + b"[" * depth + b"]" * depth + b"}"
+    answer = await desk.ask("/api/v1/pause", "POST", BEARER, body)
+    assert answer.status == 400
+    told = await last(desk)
+    assert (told["verb"], told["outcome"]) == ("pause", "bad_request")
+    assert told["details"]["reason"] == "x"
+
+
 async def test_every_post_of_the_api_that_changes_something_writes_one_row(desk: Desk) -> None:
     routes = [each for each in desk.app[TABLE].values() if not each.is_page and each.verb]
     assert len(routes) >= 11
@@ -117,6 +131,26 @@ async def test_the_row_is_there_before_the_change_and_stays_open_where_covend_is
     assert [(row["verb"], row["outcome"]) for row in seen] == [("cancel", None)]
     told = await last(desk)
     assert (told["outcome"], told["ended_at"]) == (None, None)
+
+
+async def test_what_is_cancelled_in_the_middle_stays_unknown(desk: Desk) -> None:
+    auditing = Auditing(audit=StoredAudit(desk.connection), clock=StandingClock())
+    wish = Wish(
+        who="operator", way=Way.API, address=None, client=None, verb="x", target=None, details="{}"
+    )
+    begun = asyncio.Event()
+
+    async def change() -> None:
+        async with auditing.noting(wish):
+            begun.set()
+            await asyncio.Event().wait()
+
+    changing = asyncio.create_task(change())
+    await begun.wait()
+    changing.cancel()
+    await asyncio.wait([changing])
+    told = await last(desk)
+    assert (told["verb"], told["outcome"]) == ("x", None)
 
 
 async def test_a_wish_that_cannot_be_written_is_not_fulfilled(

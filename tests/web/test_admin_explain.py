@@ -104,6 +104,9 @@ async def test_a_fork_waits_for_approval(desk: Desk) -> None:
         ({"event": "push", "payload": []}, 400),
         ({"event": "Push!", "payload": {}}, 400),
         ({"pull_request": "nonsense"}, 400),
+        # It becomes a part of URLs.
+        ({"pull_request": "../..#1"}, 400),
+        ({"pull_request": "acme/..#1"}, 400),
         ({"delivery": "a", "pull_request": "a/b#1"}, 400),
         ({"delivery": "a", "why": 1}, 400),
         ({"delivery": "a", "live": "yes"}, 400),
@@ -129,3 +132,19 @@ async def test_whoever_may_only_look_may_ask_for_an_explanation(desk: Desk) -> N
     body = orjson.dumps({"event": "pull_request", "payload": PAYLOAD})
     answer: Answer = await desk.ask("/api/v1/explain", "POST", headers=reader, body=body)
     assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"pull_request": "acme/till#7"}, {"delivery": "x", "live": True}],
+    ids=["pull", "live"],
+)
+async def test_whoever_may_only_look_spends_nothing_of_what_github_lets_be_asked(
+    desk: Desk, given: dict[str, object]
+) -> None:
+    reader = {"Authorization": f"Bearer {READERS_TOKEN}"}
+    body = orjson.dumps(given)
+    answer = await desk.ask("/api/v1/explain", "POST", headers=reader, body=body)
+    assert (answer.status, answer.data["error"]["code"]) == (403, "not_permitted")
+    stored = await desk.ask("/api/v1/deliveries/x/explain?live=1", headers=reader)
+    assert stored.status == 403

@@ -129,6 +129,14 @@ async def test_a_wrong_token_is_not_mended_by_a_session(desk: Desk) -> None:
     assert (await desk.ask("/api/v1/tasks", headers=headers)).status == 401
 
 
+async def test_a_session_holds_behind_a_proxy_that_asks_for_a_password_of_its_own(
+    desk: Desk,
+) -> None:
+    headers = by_cookie(session(), Authorization="Basic c29tZTpib2R5")
+    assert (await desk.ask("/api/v1/tasks", headers=headers)).status == 200
+    assert await paused(desk, headers) == (403, "no_csrf")
+
+
 # --- what a session must bring along --------------------------------------------------------------
 
 
@@ -171,6 +179,39 @@ async def test_a_form_that_cannot_be_read_is_refused(desk: Desk, kind: str, body
     headers = by_cookie(session(), **{"Content-Type": kind})
     status, _ = await paused(desk, headers, body)
     assert status in {400, 403}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (f"{FORM}; charset=raw_unicode_escape", rb"token=\ud800"),
+        (f"{FORM}; charset=utf-7", b"token=+2AA-"),
+        (f"{FORM}; charset=undefined", b"token=x"),
+        (f"{FORM}; charset=punycode", b"token=x"),
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=q", b"no boundary"),
+    ],
+    ids=["surrogate", "surrogate-7", "undefined", "punycode", "no-boundary", "no-parts"],
+)
+async def test_who_is_nobody_breaks_nothing_by_a_form_of_another_kind(
+    desk: Desk, kind: str, body: bytes
+) -> None:
+    answer = await desk.ask("/login", "POST", {"Content-Type": kind}, body)
+    assert answer.status == 400
+
+
+async def test_a_form_in_parts_changes_nothing(desk: Desk) -> None:
+    part = b'--q\r\nContent-Disposition: form-data; name="scope"\r\n\r\nall\r\n--q--\r\n'
+    headers = {**BEARER, "Content-Type": "multipart/form-data; boundary=q"}
+    assert (await desk.ask("/pause", "POST", headers, part)).status == 400
+    assert await desk.guards.list() == []
+
+
+async def test_a_body_that_is_not_packed_as_it_says_is_refused(desk: Desk) -> None:
+    headers = {**BEARER, "Content-Encoding": "gzip"}
+    url = f"http://127.0.0.1:{desk.port}/api/v1/pause"
+    async with desk.session.post(url, headers=headers, data=io.BytesIO(b"zzz")) as answer:
+        assert answer.status == 400
 
 
 async def test_a_larger_form_than_may_be_is_refused(desk: Desk) -> None:

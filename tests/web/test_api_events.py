@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -168,6 +169,18 @@ async def test_who_follows_is_bounded_and_told_so(desk: Desk) -> None:
     desk.streams.followers_max = 0
     answer = await desk.ask("/api/v1/events")
     assert (answer.status, answer.data["error"]["code"]) == (503, "too_many_followers")
+
+
+async def test_no_more_follow_than_may_however_many_come_at_once(desk: Desk) -> None:
+    desk.streams.followers_max = 1
+    url = f"http://127.0.0.1:{desk.port}/api/v1/events"
+    came = [desk.session.get(url, headers=desk.headers) for _ in range(8)]
+    answers = await asyncio.gather(*came)
+    try:
+        assert sorted(each.status for each in answers) == [200, *[503] * 7]
+    finally:
+        for each in answers:
+            each.close()
 
 
 async def test_a_silent_stream_says_that_it_is_still_there(desk: Desk) -> None:

@@ -10,6 +10,7 @@ import pytest
 from covend.core.model import EffectId
 from covend.core.safeguards.shapes import Safeguard, SafeguardKind
 from covend.core.states import EffectState
+from covend.web.routes import TABLE
 from tests.store.arrivals import NOW
 from tests.web.browsing import Browser, forms, words
 from tests.web.desk import READERS_TOKEN, Desk
@@ -167,6 +168,18 @@ async def test_an_agent_that_did_nothing_is_there_because_it_is_configured(desk:
         assert "echo command idle 0" in words(await browser.see("/agents"))
 
 
+async def test_every_form_that_changes_something_writes_one_row_of_the_audit(desk: Desk) -> None:
+    routes = [each for each in desk.app[TABLE].values() if each.is_page and each.verb]
+    assert len(routes) >= 10
+    async with Browser(desk) as browser:
+        for number, route in enumerate(routes, start=1):
+            await browser.send(route.path.replace("{id}", "x"))
+            told = (await desk.get("audit?limit=1"))["items"][0]
+            assert (told["number"], told["verb"]) == (number, route.verb)
+            assert (told["via"], told["outcome"] is None) == ("dashboard", False)
+            assert "csrf" not in told["details"]
+
+
 # --- safeguards -----------------------------------------------------------------------------------
 
 
@@ -209,13 +222,16 @@ async def test_a_pause_is_made_and_lifted_with_its_reason_and_who_asked(desk: De
     assert "operator: the release" in paused
     assert "Resumed: everything." in resumed
     assert "Nothing was paused" in again
-    assert 'operator pause all {"reason":"the release"' in audit
+    assert "operator pause all reason: the release" in audit
 
 
 async def test_a_repository_is_paused_by_its_name(desk: Desk) -> None:
     await desk.arrive()
     async with Browser(desk) as browser:
-        page = await browser.send("/pause", scope="all", repository="acme/r1")
+        page = await browser.send("/pause", scope="all", repository=" acme/r1 ")
+        await browser.send("/resume", scope="rule:review")
+    told = [(each["verb"], each["target"]) for each in (await desk.get("audit"))["items"]]
+    assert told == [("resume", "rule:review"), ("pause", "repository:acme/r1")]
     assert "Paused: repository acme/r1." in words(page)
     [guard] = await desk.guards.list()
     assert guard.id == "pause/repository:acme/r1"

@@ -152,6 +152,28 @@ async def test_a_look_is_kept_for_a_minute_and_made_anew_on_demand(
     assert len(notes) == 2
 
 
+async def test_only_the_operator_asks_for_another_look_and_no_page_by_itself(
+    connection: SqliteConnection, tmp_path: Path
+) -> None:
+    looks: list[int] = []
+
+    def look(_: Mapping[str, str]) -> list[Finding]:
+        looks.append(1)
+        return []
+
+    async with (
+        open_desk(connection, tmp_path, examine=look) as desk,
+        Browser(desk, READERS_TOKEN) as browser,
+    ):
+        page = await browser.see("/doctor")
+        refused = await browser.send("/doctor")
+        await browser.see("/doctor")
+        assert "data-events" in await browser.see("/safeguards")
+    assert "data-events" not in page
+    assert "Only the operator" in words(refused)
+    assert looks == [1]
+
+
 async def test_a_look_that_takes_long_is_one_and_holds_no_page_up(
     connection: SqliteConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,7 +227,7 @@ async def test_the_audit_tells_who_what_from_where_and_how_it_ended(
         client=HOSTILE,
         verb="cancel",
         target="01abc",
-        details="{}",
+        details='{"reason": "too slow", "inputs": {"a": 1}}',
     )
     await audit.end(await audit.begin(wish, NOW), "conflict", NOW)
     await audit.begin(wish, NOW)
@@ -215,6 +237,7 @@ async def test_the_audit_tells_who_what_from_where_and_how_it_ended(
         some = await browser.see("/audit?verb=cancel&target=01abc&limit=1")
     told = words(page)
     assert "comment, 203.0.113.9" in told
+    assert 'reason: too slow; inputs: {"a":1}' in told
     assert "conflict" in told
     assert "not known" in told
     assert "<script>window" not in page

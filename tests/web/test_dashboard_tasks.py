@@ -8,14 +8,18 @@ import sqlite3
 import orjson
 import pytest
 
+from covend.core.model import DeliveryId
 from covend.core.states import TaskState
-from covend.edges.agents.output import Log, Stream
-from covend.web.dashboard.logs import TAIL_BYTES
+from covend.edges.agents.output import LINE_MAX, Log, Stream
+from covend.store.deliveries import StoredDeliveries
+from covend.store.protocol import StoredDelivery
+from covend.web.dashboard.logs import LINE_SHOWN_MAX, TAIL_BYTES
 from tests.store.arrivals import NOW
 from tests.web.browsing import Browser, forms, words
 from tests.web.desk import READERS_TOKEN, Desk
 from tests.web.full_house import fill
 from tests.web.reading_html import parse
+from tests.web.test_admin_cancel import again
 
 
 async def state_of(desk: Desk, task: str) -> str:
@@ -138,6 +142,26 @@ async def test_of_a_long_log_the_end_is_shown(desk: Desk) -> None:
     assert "line 0 " not in page
     assert len(page) < 6 * TAIL_BYTES
     assert "covend logs" in words(page)
+
+
+@pytest.mark.parametrize("size", [TAIL_BYTES + 1, LINE_MAX // 2], ids=["tail", "large"])
+@pytest.mark.parametrize("is_first", [True, False], ids=["alone", "after-others"])
+async def test_a_last_line_that_is_longer_than_the_end_that_is_shown_is_shown_by_its_beginning(
+    desk: Desk, size: int, *, is_first: bool
+) -> None:
+    task = await desk.arrive()
+    claim = await desk.claim()
+    with Log(desk.logs / f"{task}-1.jsonl", limit=1 << 26, clock=lambda: NOW) as log:
+        for number in range(0 if is_first else 9):
+            log.write(Stream.OUT, f"line {number} ")
+        log.write(Stream.OUT, "it begins " + "\x1b[1ma\x1b[0mb" * (size // 10))
+    await desk.complete(claim)
+    async with Browser(desk) as browser:
+        page = await browser.see(f"/tasks/{task}")
+    assert "it begins" in page
+    assert "more characters are left out" in page
+    assert ("covend logs" in words(page)) is not is_first
+    assert page.count("<span") < LINE_SHOWN_MAX
 
 
 # --- what can be done -----------------------------------------------------------------------------
@@ -294,9 +318,9 @@ async def test_a_long_list_comes_in_pages(desk: Desk) -> None:
         page = await browser.see("/tasks?state=queued")
         (older,) = [each["href"] for each in parse(page).all("a") if each.get("rel") == "next"]
         rest = await browser.see(older)
-    shown = [task for task in tasks if f'value="{task}"' in page]
+    shown = [task for task in tasks if f'name="task" value="{task}"' in page]
     assert (len(shown), shown) == (50, tasks[10:])
-    assert [task for task in tasks if f'value="{task}"' in rest] == tasks[:10]
+    assert [task for task in tasks if f'name="task" value="{task}"' in rest] == tasks[:10]
     assert 'rel="first"' in rest
 
 
@@ -336,3 +360,33 @@ async def test_a_pause_of_everything_is_told_on_every_page(desk: Desk) -> None:
         answer = await desk.ask("/api/v1/pause", "POST", body=b'{"reason": "for a while"}')
         assert answer.status == 200
         assert "Nothing starts: operator: for a while." in words(await browser.see("/audit"))
+
+
+async def test_an_attempt_that_begins_while_its_page_is_made_is_not_there_yet(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = await desk.arrive()
+    claim = await desk.claim()
+    find = StoredDeliveries.find
+
+    async def begin(self: StoredDeliveries, delivery: DeliveryId) -> StoredDelivery | None:
+        await desk.tasks.settle(claim, again(), NOW + 2_000)
+        await desk.claim(NOW + 3_000)
+        return await find(self, delivery)
+
+    monkeypatch.setattr(StoredDeliveries, "find", begin)
+    async with Browser(desk) as browser:
+        await browser.see(f"/tasks/{task}?attempt=2", 404)
+
+
+async def test_after_a_change_one_is_on_the_page_of_the_list_where_it_was_asked_for(
+    desk: Desk,
+) -> None:
+    task = await desk.arrive()
+    async with Browser(desk) as browser:
+        page = await browser.see("/tasks?cursor=zzzz&rule=review")
+        hidden = dict(re.findall(r'type="hidden" name="(cursor|rule)" value="([^"]*)"', page))
+        assert hidden == {"cursor": "zzzz", "rule": "review"}
+        pairs = {"csrf": await browser.csrf(), "do": "cancel", "task": task, **hidden}
+        answer = await browser.ask("/tasks/bulk", "POST", pairs)
+    assert answer.headers["Location"].startswith("/tasks?rule=review&cursor=zzzz&said=")

@@ -77,11 +77,12 @@ class EventsApi:
         kinds = query.names_of("kinds", KINDS)
         is_following = query.flag("follow", default=True)
         came_to = last_event(request, _ID)
-        if (refusal := self._streams.refusal()) is not None:
-            return refusal
         place = await self._happenings.newest()
         if came_to is not None:
             place = Place(move=int(came_to[1]), delivery=int(came_to[2]))
+        # Last, with nothing waited for until it is counted: many may come at the same moment.
+        if (refusal := self._streams.refusal()) is not None:
+            return refusal
         feed = _Feed(self._happenings, place, kinds, is_following=is_following)
         return await self._streams.send(request, feed)
 

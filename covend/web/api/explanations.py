@@ -16,7 +16,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from covend.core.errors import UserError
+from covend.core.errors import NotPermittedError, UserError
+from covend.core.rules import facts
 from covend.core.rules.explanation import Collision, Explanation, RuleExplanation, Work
 from covend.core.rules.gates import Gate
 from covend.core.safeguards.budget import UNBOUND_TOKENS
@@ -26,8 +27,9 @@ from covend.web.api.query import Query
 from covend.web.api.wishes import read_object
 from covend.web.rooms import Rooms
 from covend.web.routes import Answer, Route, get, post
+from covend.web.visitor import VISITOR
 
-_PULL = re.compile(r"([A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100})#([1-9][0-9]{0,9})", re.ASCII)
+_PULL = re.compile(r"([^#]+)#([1-9][0-9]{0,9})", re.ASCII)
 _KINDS = ("payload", "delivery", "pull_request")
 _TEXT_OR_NULL = schemas.or_null(schemas.TEXT)
 _GATE = schemas.made_of(
@@ -118,6 +120,8 @@ class ExplanationsApi:
     async def of_delivery(self, request: web.Request) -> web.Response:
         """Explain a stored one."""
         query = Query(request, "rule", "live")
+        if query.flag("live"):
+            _require_operator(request)
         explained = await self._explaining.of_delivery(
             request.match_info["id"], rule=query.text("rule"), is_live=query.flag("live")
         )
@@ -131,6 +135,8 @@ class ExplanationsApi:
         if unknown := given.keys() - set(known):
             there = ", ".join(known)
             raise UserError(f"There is no field {min(unknown)!r} here: there are {there}.")
+        if given.get("live") or given.get("pull_request") is not None:
+            _require_operator(request)
         return shapes.answer(shape(await self._explained(given)))
 
     async def _explained(self, given: Mapping[str, object]) -> Explanation:
@@ -155,12 +161,20 @@ class ExplanationsApi:
                 return await self._explaining.of_payload(event, body, rule=rule, is_live=is_live)
 
 
+def _require_operator(request: web.Request) -> None:
+    """Let whoever may only look spend none of what GitHub lets covend ask."""
+    visitor = request[VISITOR]
+    if not visitor.may_change:
+        raise NotPermittedError(f"The token of {visitor.name} may look, and ask GitHub nothing.")
+
+
 def read_pull_name(text: str) -> tuple[str, int]:
     """Read `OWNER/NAME#N`; UserError for anything else."""
     found = _PULL.fullmatch(text)
-    if found is None:
+    repository = None if found is None else facts.repository(found[1])
+    if found is None or repository is None:
         raise UserError("A pull request is named OWNER/NAME#NUMBER.", name="pull_request")
-    return found[1], int(found[2])
+    return repository, int(found[2])
 
 
 def _dump(payload: dict[str, object]) -> bytes:

@@ -34,9 +34,8 @@ class Query:
         self._given = request.query
         for name in self._given:
             if name not in known:
-                raise UserError(
-                    f"There is no parameter {name!r} here: there are {', '.join(known)}.", name=name
-                )
+                there = f"there are {', '.join(known)}" if known else "there is none"
+                raise UserError(f"There is no parameter {name!r} here: {there}.", name=name)
             if len(self._given.getall(name)) > 1:
                 raise UserError(f"The parameter {name!r} may be there once only.", name=name)
 
