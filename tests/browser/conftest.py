@@ -1,4 +1,4 @@
-"""A Chromium of its own for every process of tests, and a window of it for each test."""
+"""A Chromium for the tests of a file, and a window of it for each test."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("browser"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def profile() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="covend-browser-"))
     try:
@@ -33,12 +33,12 @@ def profile() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)  # Chromium's last words may still be written
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(profile: Path, lacking: Callable[[str], NoReturn]) -> Iterator[Chrome]:
     yield from _started(profile / "scripts", lacking, scripts=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def plain_chromium(profile: Path, lacking: Callable[[str], NoReturn]) -> Iterator[Chrome]:
     """One that runs no scripts of any page."""
     yield from _started(profile / "plain", lacking, scripts=False)

@@ -190,3 +190,19 @@ async def test_without_scripts_one_logs_in_reads_and_cancels(
     await house.covend.task_in("cancelled", task)
     await window.go(f"/tasks/{task}")
     assert "cancelled" in await window.text("#task-head .badge")
+
+
+async def test_what_somebody_has_begun_to_write_stays_while_the_page_changes(
+    house: House, window: Window
+) -> None:
+    await window.go("/deliveries")
+    await window.fill("[name=search]", "acme")
+    await window.ask("document.activeElement.blur()")
+    await house.open_pull("Round to the cent", serial=1)
+    await window.refreshes(1)
+    await house.open_pull("Count bottles", serial=2)
+    await window.refreshes(2)  # which begins when what came with the one before is shown
+    assert await window.ask("document.querySelector('[name=search]').value") == "acme"
+    await window.ask("document.querySelector('[name=search]').value = ''")
+    await house.open_pull("Drop a version", serial=3)
+    await window.sees("pull_request.opened")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from selenium.common.exceptions import WebDriverException
+from selenium.common.exceptions import TimeoutException, WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 WITHIN_S = 20.0
@@ -29,6 +29,7 @@ _FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--force-color-profile=srgb",
+    "--hide-scrollbars",
 )
 Given = TypeVar("Given")
 
@@ -84,19 +85,35 @@ class Window:
 
         return await self.until(look, f"{text!r} in {selector}")
 
+    async def refreshes(self, times: int) -> None:
+        """Wait until the page has fetched itself anew so often since it was loaded."""
+        of_script = "each => each.initiatorType === 'fetch'"
+        count = f"return performance.getEntriesByType('resource').filter({of_script}).length"
+
+        def look() -> bool | None:
+            return self._chrome.execute_script(count) >= times or None
+
+        await self.until(look, f"{times} refreshes")
+
     async def until(self, look: Callable[[], Given | None], what: str) -> Given:
         """Look until there is something; what it looks at may be swapped while it does."""
         told: str | None = ""
-        ends_at = monotonic() + WITHIN_S
-        while monotonic() < ends_at:
+
+        def patiently(_: object) -> Given | Literal[False]:
+            nonlocal told
             try:
-                if (found := await self._do(look)) is not None:
-                    return found
+                found = look()
             except WebDriverException as error:
                 told = error.msg
-            await asyncio.sleep(LOOK_EVERY_S)
-        shown = await self.text("body")
-        raise AssertionError(f"never came: {what} ({told}); there is: {shown}")
+                return False
+            return False if found is None else found
+
+        wait = WebDriverWait(self._chrome, WITHIN_S, LOOK_EVERY_S)
+        try:
+            return await self._do(lambda: wait.until(patiently))
+        except TimeoutException as error:
+            shown = await self.text("body")
+            raise AssertionError(f"never came: {what} ({told}); there is: {shown}") from error
 
     async def fill(self, selector: str, text: str) -> None:
         """Write into a field."""

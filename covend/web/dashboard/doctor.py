@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from covend.core.errors import NotPermittedError
 from covend.core.model import Moment
 from covend.telemetry.logs import Log
 from covend.web.api.query import Query
@@ -20,6 +21,7 @@ from covend.web.dashboard.saying import SAID
 from covend.web.findings import Finding
 from covend.web.rooms import Rooms
 from covend.web.routes import Route, get, post
+from covend.web.visitor import VISITOR
 
 KEPT_MS = 60_000
 WAIT_S = 8.0
@@ -80,7 +82,9 @@ class DoctorPage:
         )
 
     async def again(self, request: web.Request) -> web.Response:
-        """Look anew, whatever was seen last."""
+        """Look anew, whatever was seen last; GitHub's patience is the operator's to spend."""
+        if not request[VISITOR].may_change:
+            raise NotPermittedError("Only the operator asks for another look.")
         self._begin()
         return back(request, HERE, "Looked again.")
 

@@ -155,6 +155,20 @@ def pretty(value: object) -> str:
     return orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode()
 
 
+def details(text: str) -> str:
+    """Write what was asked for, kept as a JSON object, as people say it; what was cut stays as it
+    is kept.
+    """
+    try:
+        asked = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    told = (
+        each if isinstance(each, str) else orjson.dumps(each).decode() for each in asked.values()
+    )
+    return "; ".join(f"{words(name)}: {each}" for name, each in zip(asked, told, strict=True))
+
+
 def ticks(text: str) -> Markup:
     """Show what stands between backticks as code."""
     parts = harmless(text).split("`")
@@ -166,6 +180,7 @@ FILTERS = {
     "ago": ago,
     "clock": clock,
     "count": count,
+    "details": details,
     "duration": duration,
     "money": money,
     "outward": outward,

@@ -12,6 +12,8 @@ from covend.web.streams import Batch, Frame
 
 TAIL_BYTES = 1 << 16
 """So much of the end of a log stands on a page before any script runs."""
+LINE_SHOWN_MAX = 1 << 14
+"""Characters of one line that a page shows: in a longer one each may have a colour of its own."""
 STREAMS = {Stream.OUT: "stdout", Stream.ERROR: "stderr", Stream.MARK: "covend"}
 
 
@@ -27,8 +29,15 @@ def show(lines: Sequence[Line]) -> list[ShownLine]:
     """Make lines harmless that follow each other."""
     return [
         ShownLine(stream=STREAMS[line.stream], segments=segments)
-        for line, segments in zip(lines, read_lines([line.text for line in lines]), strict=True)
+        for line, segments in zip(lines, read_lines([_cut(line) for line in lines]), strict=True)
     ]
+
+
+def _cut(line: Line) -> str:
+    left_out = len(line.text) - LINE_SHOWN_MAX
+    if left_out <= 0:
+        return line.text
+    return f"{line.text[:LINE_SHOWN_MAX]} … {left_out:,} more characters are left out"
 
 
 class LogFeed:
@@ -56,6 +65,6 @@ class LogFeed:
 
     def _frames(self, printed: Printed) -> Iterator[Frame]:
         for line in printed.lines:
-            segments, self._look = read_line(line.text, self._look)
+            segments, self._look = read_line(_cut(line), self._look)
             pieces = [[each.classes, each.text] for each in segments]
             yield Frame(event="line", id=line.next_offset, data=[STREAMS[line.stream], pieces])

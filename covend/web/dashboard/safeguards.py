@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from aiohttp import web
 
 from covend.core.errors import CovendError, UserError
@@ -30,10 +33,8 @@ class SafeguardsPage:
         return (
             get(HERE, self.page, "safeguards_page", is_page=True),
             post(f"{HERE}/reset", self.reset, "reset_page", verb="reset", is_page=True),
-            post("/pause", self.pause, "pause_page", verb="pause", target="scope", is_page=True),
-            post(
-                "/resume", self.resume, "resume_page", verb="resume", target="scope", is_page=True
-            ),
+            post("/pause", self.pause, "pause_page", verb="pause", **_OF_A_SCOPE),
+            post("/resume", self.resume, "resume_page", verb="resume", **_OF_A_SCOPE),
             post("/drain", self.drain, "drain_page", verb="drain", target="scope", is_page=True),
         )
 
@@ -101,12 +102,27 @@ class SafeguardsPage:
 
 
 async def _scope(request: web.Request) -> str:
-    """Give what is meant: a name that is written counts more than what is chosen."""
-    scope = await field(request, "repository")
-    scope = f"repository:{scope}" if scope else await field(request, "scope") or EVERYTHING
+    scope = _meant(await field(request, "repository"), await field(request, "scope"))
     if len(scope) > SCOPE_MAX:
         raise UserError(f"A scope has {SCOPE_MAX} characters at most.", name="scope")
     return scope
+
+
+def _meant(repository: str, scope: str) -> str:
+    """Give what is meant: a name that is written counts more than what is chosen."""
+    return f"repository:{repository}" if repository else scope or EVERYTHING
+
+
+def _as_meant(form: Mapping[str, object]) -> Mapping[str, object]:
+    """Write a form for the audit as the API would be asked: with one scope."""
+    repository, scope = (
+        " ".join(str(form.get(name, "")).split()) for name in ("repository", "scope")
+    )
+    rest = {name: value for name, value in form.items() if name != "repository"}
+    return {**rest, "scope": _meant(repository, scope)}
+
+
+_OF_A_SCOPE: Mapping[str, Any] = {"target": "scope", "wish": _as_meant, "is_page": True}
 
 
 async def _why(request: web.Request) -> dict[str, str]:

@@ -187,8 +187,10 @@ class TaskPages:
         if not story.attempts:
             return None
         number = wanted or str(story.attempts[-1].number)
+        attempt = next((each for each in story.attempts if str(each.number) == number), None)
+        if attempt is None:  # one that begins at this moment is not there yet either
+            raise NotFoundError(f"Task {story.task.id} has no attempt {number}.", id=story.task.id)
         printed, is_cut = await self._rooms.live.tail(story.task.id, number, TAIL_BYTES)
-        attempt = next(each for each in story.attempts if str(each.number) == number)
         return ShownLog(
             attempt=attempt.number,
             lines=await asyncio.to_thread(show, printed.lines),

@@ -51,9 +51,10 @@ class TasksPages:
         """List, newest first."""
         query = Query(request, *FILTERS, "cursor", SAID)
         wanted = {name: query.phrase(name) for name in FILTERS}
+        cursor = query.cursor(ID_CURSOR)
         items, following = await self._rooms.tasks.page(
             limit=LIMIT_DEFAULT,
-            cursor=query.cursor(ID_CURSOR),
+            cursor=cursor,
             state=query.state(TaskState),
             rule=wanted["rule"],
             repository=wanted["repository"],
@@ -65,6 +66,7 @@ class TasksPages:
             request,
             "tasks.html",
             wanted=wanted,
+            cursor=cursor,
             tasks=items,
             next_cursor=following,
             why={task.id: explain_waiting(task, now, guards) for task in items},

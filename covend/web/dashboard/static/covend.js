@@ -71,14 +71,17 @@
     prepare(node);
   }
 
-  /* Who types, ticks or marks something there is not to lose it. */
+  /* Who types, chooses, ticks or marks something there is not to lose it, nor the place to go on from. */
   function isInUse(element) {
     const active = document.activeElement;
-    const isTyping = active && active.matches("input, select, textarea") && element.contains(active);
+    const isHere = active && active.matches("input, select, textarea, button, summary") && element.contains(active);
     const marked = document.getSelection();
     const isMarking = marked && !marked.isCollapsed && element.contains(marked.anchorNode);
-    const filled = [...element.querySelectorAll("input[type=text]")].some((each) => each.value !== each.defaultValue);
-    return isTyping || isMarking || filled || element.querySelector("input[type=checkbox]:checked") !== null;
+    const filled = [...element.querySelectorAll("input:not([type=checkbox]), textarea")].some((each) => each.value !== each.defaultValue);
+    const chosen = [...element.querySelectorAll("select")].some(
+      (each) => each.selectedIndex !== Math.max(0, [...each.options].findIndex((option) => option.defaultSelected)),
+    );
+    return isHere || isMarking || filled || chosen || element.querySelector("input[type=checkbox]:checked") !== null;
   }
 
   function isSame(old, fresh) {
