@@ -18,11 +18,14 @@ ALONE = ("tests/edges", "tests/story", "tests/bench", "tests/doctor")
 """Tests that look at the whole machine (its processes, its cgroups, its load): where there are two
 processes, one of them makes all of these.
 """
+BESIDE = ("tests/edges/github", "tests/edges/callbacks")
+"""Tests among them that only speak HTTP."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.relative_to(ROOT).as_posix().startswith(ALONE):
+        place = item.path.relative_to(ROOT).as_posix()
+        if place.startswith(ALONE) and not place.startswith(BESIDE):
             item.add_marker(pytest.mark.xdist_group("alone"))
 
 
