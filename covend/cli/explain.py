@@ -60,7 +60,7 @@ def explain(
         message = "Give a payload with its --event, or --delivery, or --pr: one of the three."
         raise click.UsageError(message)
     if payload is not None and event is not None:
-        found = _explain_here(_read(payload), event, rule, config)
+        found = _explain_here(payload, event, rule, config)
     else:
         found = _ask(delivery, pull, rule, config)
     if rule is not None and not found["rules"]:
@@ -80,17 +80,17 @@ def _ask(delivery: str | None, pull: str | None, rule: str | None, config: Path 
     return open_client(config).post("explain", body=body)
 
 
-def _explain_here(payload: bytes, event: str, rule: str | None, config: Path | None) -> Any:
-    settings = read_unsecret_settings(config)
+def _explain_here(payload: str, event: str, rule: str | None, config: Path | None) -> Any:
+    body, settings = _read(payload), read_unsecret_settings(config)
     from covend.app.offline import open_offline
     from covend.core.errors import CovendError
     from covend.web.api.explanations import shape
 
     with open_offline(settings) as offline:
         try:
-            explained = asyncio.run(offline.explaining.of_payload(event, payload, rule=rule))
+            explained = asyncio.run(offline.explaining.of_payload(event, body, rule=rule))
         except CovendError as error:
-            raise Failure(NOT_FOUND, safe(str(error))) from error
+            raise Failure(NOT_FOUND, safe(f"{payload}: {error}")) from error
         found = shape(explained)
     notes = [*found["notes"], *offline.notes]
     needs = {need for each in found["rules"] if each["work"] for need in each["work"]["needs"]}

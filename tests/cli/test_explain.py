@@ -116,7 +116,7 @@ def test_what_is_no_payload_or_no_rule_is_an_error(config: Path) -> None:
     config.with_name("bad.json").write_text("[]")
     code, _, wrong = explain(config, str(config.with_name("bad.json")), "--event", "push")
     assert code == 1
-    assert wrong.startswith("covend: ")
+    assert wrong.startswith(f"covend: {config.with_name('bad.json')}: ")
     code, _, wrong = here(config, "--rule", "revue")
     assert (code, wrong) == (1, "covend: there is no rule 'revue'  (covend check)\n")
     config.write_text("nonsense = 1")
