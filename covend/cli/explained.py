@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from covend.cli.render import Cell, Screen, duration
+from covend.cli.render import Cell, Screen
+from covend.core.amounts import duration
 
 _CLAUSES = {True: Cell("✓", "green"), False: Cell("✗", "red"), None: Cell("?", "yellow")}
 _STANDS = {

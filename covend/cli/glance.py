@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from covend.cli.client import Client, NothingThereError
-from covend.cli.render import Cell, Screen, cell, duration, seconds_between
+from covend.cli.render import Cell, Screen, cell, seconds_between
 from covend.cli.story import STATE_STYLES, subject_of
+from covend.core.amounts import duration
 
 ROWS_MAX = 20
 """So many tasks are shown of each kind; the counts are of all."""

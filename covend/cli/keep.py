@@ -20,8 +20,9 @@ from covend import __version__
 from covend.cli.exits import CONFIG, NOT_FOUND, NOT_PERMITTED, TRY_LATER, Failure
 from covend.cli.options import config_option, json_option
 from covend.cli.reading import read_unsecret_settings
-from covend.cli.render import Cell, duration, print_json, safe, size
+from covend.cli.render import Cell, print_json, safe
 from covend.cli.screens import open_screen, tolerate_any_text
+from covend.core.amounts import duration, size
 from covend.core.errors import ConflictError, StateDirectoryInUseError, StoreError
 from covend.core.reconciling import LOG_KEPT_S
 from covend.core.settings import Settings

@@ -21,7 +21,6 @@ _CONTROL = re.compile(
 
 _GAP = "  "
 _TWO_DIGITS = 0xFF
-_UNITS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"))
 
 
 def safe(text: str) -> str:
@@ -139,21 +138,3 @@ def seconds_between(earlier: str, later: str | None) -> float:
 def seconds_until(written: str) -> float:
     """Give the seconds from now to a moment as the API writes it; less than 0 where it is over."""
     return (datetime.fromisoformat(written) - datetime.now(UTC)).total_seconds()
-
-
-def duration(seconds: float) -> str:
-    """Write a duration for people."""
-    for large, name, small, below in _UNITS:
-        if seconds >= large:
-            whole, rest = divmod(int(seconds), large)
-            return f"{whole} {name} {rest // small} {below}"
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{round(seconds * 1000)} ms"
-
-
-def size(count: int) -> str:
-    """Write bytes for people."""
-    if count < 1 << 10:
-        return f"{count} B"
-    if count < 1 << 20:
-        return f"{count / (1 << 10):.1f} KiB"
-    return f"{count / (1 << 20):.1f} MiB"

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from covend.cli.render import Cell, Screen, cell, duration, safe, seconds_between, size
+from covend.cli.render import Cell, Screen, cell, safe, seconds_between
+from covend.core.amounts import duration, size
 from covend.core.states import EffectState
 
 STATE_STYLES = {

@@ -13,7 +13,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from covend.cli.render import Cell, cell, duration, safe, safe_lines, seconds_until
+from covend.cli.render import Cell, cell, safe, safe_lines, seconds_until
+from covend.core.amounts import duration
 
 LOOSE = frozenset({"WHY", "TITLE", "WHERE", "IS", "WANTED", "WHAT"})
 """The columns that give way on a narrow terminal; ids and states stay in one piece."""

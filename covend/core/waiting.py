@@ -11,13 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from covend.core.amounts import whole_duration
 from covend.core.model import Moment, Need, Task, Trust
 from covend.core.safeguards import names, spending
 from covend.core.safeguards.shapes import FOREVER, Safeguard, SafeguardKind, Waiting
 from covend.core.states import TaskState
-
-_DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
-_UNITS = ((_DAY, "d", _HOUR, "h"), (_HOUR, "h", _MINUTE, "min"), (_MINUTE, "min", 1, "s"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +60,7 @@ def in_words(until: Moment | None, now: Moment) -> str:
     if until is None or until >= FOREVER:
         return "when somebody lets it"
     seconds = -(-(until - now) // 1000)
-    if seconds <= 0:
-        return "now"
-    for large, name, small, below in _UNITS:
-        if seconds >= large:
-            whole, rest = divmod(seconds, large)
-            return f"in {whole} {name} {rest // small} {below}"
-    return f"in {seconds} s"
+    return f"in {whole_duration(seconds)}" if seconds > 0 else "now"
 
 
 def scope_words(scope: str) -> str:

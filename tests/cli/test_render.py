@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from covend.cli.render import Cell, PlainScreen, duration, print_json, safe, safe_lines, size
+from covend.cli.render import Cell, PlainScreen, print_json, safe, safe_lines
 from covend.cli.terminal import TerminalScreen
 
 BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -54,29 +54,6 @@ def test_printed_json_is_the_same_data_and_harmless(data: dict[str, object]) -> 
         print_json(data)
     assert json.loads(written.getvalue()) == data
     assert all(is_harmless(line) for line in written.getvalue().split("\n"))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "written"),
-    [
-        (0, "0 ms"),
-        (0.18, "180 ms"),
-        (1, "1.0 s"),
-        (59.94, "59.9 s"),
-        (61, "1 min 1 s"),
-        (3_600, "1 h 0 min"),
-        (90_000, "1 d 1 h"),
-    ],
-)
-def test_a_duration_has_its_two_largest_units(seconds: float, written: str) -> None:
-    assert duration(seconds) == written
-
-
-@pytest.mark.parametrize(
-    ("count", "written"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 << 20, "5.0 MiB")]
-)
-def test_a_size_has_one_unit(count: int, written: str) -> None:
-    assert size(count) == written
 
 
 def test_plain_columns_are_as_wide_as_their_widest_value(

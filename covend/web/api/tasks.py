@@ -5,8 +5,6 @@ operator's verbs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from functools import partial
 
 import orjson
 from aiohttp import web
@@ -14,16 +12,17 @@ from aiohttp import web
 from covend.core.errors import NotFoundError, UserError
 from covend.core.sources.submission import KEY_MAX, read_key, read_submission
 from covend.core.states import TaskState
-from covend.services.live import Ended, Follower, Printed
+from covend.services.live import Printed
 from covend.store.protocol import TaskStory
 from covend.store.searching import TaskSearch
 from covend.web.api import described, schemas, shapes
 from covend.web.api.explaining import Explaining
 from covend.web.api.query import ID_CURSOR, SUBJECT, Query
 from covend.web.api.wishes import read_object, read_reason, read_wish
+from covend.web.following import Told, follow
 from covend.web.rooms import Rooms
 from covend.web.routes import Parameter, Route, get, post
-from covend.web.streams import LAST_EVENT_ID, Batch, Frame, Streams, last_event_id
+from covend.web.streams import LAST_EVENT_ID, Streams
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 _ALL = "/api/v1/tasks"
@@ -74,6 +73,7 @@ _SUBMISSION = {
     ),
     "required": ["rule", "repository"],
 }
+FOLLOWED = Told(line=shapes.line, end=shapes.ended)
 
 
 class TasksApi:
@@ -237,10 +237,11 @@ class TasksApi:
         until it has ended with `follow=1`.
         """
         query = Query(request, "offset", "follow")
-        place = request.match_info["id"], request.match_info["number"]
+        offset = query.offset()
         if query.flag("follow"):
-            return await self._follow(request, *place, query.offset())
-        printed, progress = await self._live.page(*place, query.offset())
+            return await follow(request, self._live, self._streams, FOLLOWED, offset=offset)
+        task, number = request.match_info["id"], request.match_info["number"]
+        printed, progress = await self._live.page(task, number, offset)
         body = await asyncio.to_thread(_page, printed, is_over=progress.outcome is not None)
         return web.Response(body=body, content_type="application/json")
 
@@ -268,47 +269,12 @@ class TasksApi:
         approved = await self._operations.approve(request.match_info["id"])
         return shapes.answer(await self._explaining.shape(approved))
 
-    async def _follow(
-        self, request: web.Request, task: str, number: str, offset: int
-    ) -> web.StreamResponse:
-        came_to = last_event_id(request)
-        follower = await self._live.follower(task, number, offset if came_to is None else came_to)
-        if (refusal := self._streams.refusal()) is not None:
-            return refusal
-        with follower.listening():
-            return await self._streams.send(request, _LogFeed(follower))
-
     async def _story(self, request: web.Request) -> TaskStory:
         identifier = request.match_info["id"]
         story = await self._tasks.story(identifier)
         if story is None:
             raise NotFoundError(f"There is no task {identifier}.", id=identifier)
         return story
-
-
-class _LogFeed:
-    """A followed log as events: `line` for each, then `end`."""
-
-    def __init__(self, follower: Follower) -> None:
-        self._follower = follower
-
-    async def next(self) -> Batch | None:
-        """See `streams.Feed.next`."""
-        news = await self._follower.next()
-        match news:
-            case None:
-                return None
-            case Printed():
-                return Batch(make=partial(_lines_of, news))
-            case Ended():
-                data = shapes.ended(news, self._follower.attempt)
-                end = Frame(event="end", id=news.next_offset, data=data)
-                return Batch(make=lambda: [end], is_last=True)
-
-
-def _lines_of(printed: Printed) -> Iterator[Frame]:
-    for line in printed.lines:
-        yield Frame(event="line", id=line.next_offset, data=shapes.line(line))
 
 
 def _page(printed: Printed, *, is_over: bool) -> bytes:

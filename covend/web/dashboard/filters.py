@@ -10,6 +10,7 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
+from covend.core import amounts
 from covend.core.ansi import harmless
 from covend.core.model import Moment
 from covend.core.safeguards.shapes import FOREVER
@@ -21,8 +22,6 @@ _OUTWARD = Markup('<a class="outward" href="{}" rel="noopener noreferrer" target
 _CODE = Markup("<code>{}</code>")
 _TIME = Markup('<time datetime="{}" title="{}">{}</time>')
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNITS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"))
-_SIZES = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 _ID_SHOWN = 6
 _SHA_SHOWN = 8
 _JUST_NOW_S = 1
@@ -48,7 +47,8 @@ def ago(context: Context, at: Moment | None) -> Markup:
     if abs(seconds) < _JUST_NOW_S:
         text = "just now"
     else:
-        text = f"{roughly(seconds)} ago" if seconds > 0 else f"in {roughly(-seconds)}"
+        distance = amounts.roughly(abs(seconds))
+        text = f"{distance} ago" if seconds > 0 else f"in {distance}"
     return _time(at, text)
 
 
@@ -66,23 +66,9 @@ def _time(at: Moment, text: str) -> Markup:
     return _TIME.format(exact, told, text)
 
 
-def roughly(seconds: float) -> str:
-    """Write a duration by its largest unit."""
-    for large, name, _, _ in _UNITS:
-        if seconds >= large:
-            return f"{int(seconds // large)} {name}"
-    return f"{int(seconds)} s"
-
-
 def duration(seconds: float | None) -> str:
-    """Write a duration for people: 4 min 3 s."""
-    if seconds is None:
-        return DASH
-    for large, name, small, below in _UNITS:
-        if seconds >= large:
-            whole, rest = divmod(int(seconds), large)
-            return f"{whole} {name} {rest // small} {below}"
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{round(seconds * 1000)} ms"
+    """Say a duration."""
+    return DASH if seconds is None else amounts.duration(seconds)
 
 
 def money(usd: float | None) -> str:
@@ -98,13 +84,8 @@ def count(number: int | None) -> str:
 
 
 def size(bytes_count: int | None) -> str:
-    """Write bytes for people."""
-    if bytes_count is None:
-        return DASH
-    for unit, name in _SIZES:
-        if bytes_count >= unit:
-            return f"{bytes_count / unit:.1f} {name}"
-    return f"{bytes_count} B"
+    """Say a number of bytes."""
+    return DASH if bytes_count is None else amounts.size(bytes_count)
 
 
 def outward(url: object, text: object = None) -> Markup:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from covend.core.ansi import PLAIN, Segment, read_line, read_lines
 from covend.edges.agents.output import Line, Stream
-from covend.services.live import Ended, Follower, Printed
-from covend.web.streams import Batch, Frame
 
 TAIL_BYTES = 1 << 16
 """So much of the end of a log stands on a page before any script runs."""
@@ -40,31 +38,16 @@ def _cut(line: Line) -> str:
     return f"{line.text[:LINE_SHOWN_MAX]} … {left_out:,} more characters are left out"
 
 
-class LogFeed:
-    """A followed log as events: `line` for each, then `end`.
-
-    The data of a line is its stream and its segments, as `["stdout", [["class", "text"], …]]`.
+class Shown:
+    """What a page is given of a followed log, line by line: its stream and its segments, as
+    `["stdout", [["class", "text"], …]]`. Colours go on from one line to the next.
     """
 
-    def __init__(self, follower: Follower) -> None:
-        """Read by `follower`."""
-        self._follower = follower
+    def __init__(self) -> None:
+        """Begin without a colour."""
         self._look = PLAIN
 
-    async def next(self) -> Batch | None:
-        """See `streams.Feed.next`."""
-        news = await self._follower.next()
-        match news:
-            case None:
-                return None
-            case Printed():
-                return Batch(make=lambda: self._frames(news))
-            case Ended():
-                end = Frame(event="end", id=news.next_offset, data=news.progress.outcome)
-                return Batch(make=lambda: [end], is_last=True)
-
-    def _frames(self, printed: Printed) -> Iterator[Frame]:
-        for line in printed.lines:
-            segments, self._look = read_line(_cut(line), self._look)
-            pieces = [[each.classes, each.text] for each in segments]
-            yield Frame(event="line", id=line.next_offset, data=[STREAMS[line.stream], pieces])
+    def line(self, line: Line) -> object:
+        """Give the next one."""
+        segments, self._look = read_line(_cut(line), self._look)
+        return [STREAMS[line.stream], [[each.classes, each.text] for each in segments]]

@@ -19,13 +19,14 @@ from covend.core.waiting import explain_waiting
 from covend.store.protocol import StoredDelivery, TaskStory
 from covend.web.api.query import Query
 from covend.web.dashboard.axis import axis_of
-from covend.web.dashboard.logs import TAIL_BYTES, LogFeed, ShownLine, show
+from covend.web.dashboard.logs import TAIL_BYTES, Shown, ShownLine, show
 from covend.web.dashboard.pages import back, refused, render
 from covend.web.dashboard.saying import SAID
 from covend.web.dashboard.tasks import read_reason
+from covend.web.following import Told, follow
 from covend.web.rooms import Rooms
 from covend.web.routes import Route, get, post
-from covend.web.streams import Streams, last_event_id
+from covend.web.streams import Streams
 
 RETRIABLE = frozenset({TaskState.FAILED, TaskState.CANCELLED})
 _REMARKS_MAX = 100
@@ -119,13 +120,9 @@ class TaskPages:
         if not query.flag("follow"):
             there = f"/tasks/{quote(task, safe='')}?attempt={quote(number, safe='')}#log"
             return web.Response(status=303, headers={"Location": there})
-        came_to = last_event_id(request)
-        offset = query.offset() if came_to is None else came_to
-        follower = await self._rooms.live.follower(task, number, offset)
-        if (refusal := self._streams.refusal()) is not None:
-            return refusal
-        with follower.listening():
-            return await self._streams.send(request, LogFeed(follower))
+        told = Told(line=Shown().line, end=lambda ended, _attempt: ended.progress.outcome)
+        offset = query.offset()
+        return await follow(request, self._rooms.live, self._streams, told, offset=offset)
 
     async def cancel(self, request: web.Request) -> web.Response:
         """Cancel."""
