@@ -16,7 +16,7 @@ from covend.cli import watching
 from covend.cli.client import Client, Event, Target
 from covend.cli.exits import TRY_LATER, UNREACHABLE, Failure
 from tests.cli.operator_desk import CLEAN, COVEND, Operator
-from tests.web.test_admin_streams import until
+from tests.web.stream_reader import until
 
 NOWHERE = Target("127.0.0.1:1", "", "", "covend serve")
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
-import orjson
 import pytest
 
 from covend.core.model import Claim, TaskId
@@ -19,10 +18,8 @@ from covend.store.protocol import Settlement
 from covend.web import streams
 from tests.store.arrivals import NOW
 from tests.web.desk import Desk
+from tests.web.stream_reader import WITHIN_S, next_event, until, within
 from tests.web.test_admin_cancel import again
-
-WITHIN_S = 20.0
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -41,33 +38,14 @@ class Reader:
 
     async def event(self) -> Event | None:
         """The next event; None at the end of the stream."""
-        fields: dict[str, str] = {}
-        while raw := await within(self.response.content.readline()):
-            line = raw.decode().rstrip("\n")
-            if line.startswith(":"):
-                self.comments.append(line)
-            elif line:
-                name, _, value = line.partition(": ")
-                fields[name] = value
-            elif "event" in fields:
-                return Event(fields["event"], int(fields["id"]), orjson.loads(fields["data"]))
-        return None
+        told = await next_event(self.response, self.comments)
+        return None if told is None else Event(told[0], int(told[1]), told[2])
 
     async def rest(self) -> list[Event]:
         found = []
         while (event := await self.event()) is not None:
             found.append(event)
         return found
-
-
-async def within(waited: Awaitable[Found], limit_s: float = WITHIN_S) -> Found:
-    return await asyncio.wait_for(waited, limit_s)
-
-
-async def until(look: Callable[[], bool], *, within_s: float = WITHIN_S) -> None:
-    async with asyncio.timeout(within_s):
-        while not look():  # noqa: ASYNC110  nobody rings when a connection is gone
-            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

@@ -6,18 +6,13 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import aiohttp
-import orjson
 import pytest
 
 from covend.web.api import events
 from tests.web.desk import Desk
-from tests.web.test_admin_streams import WITHIN_S, until, within
-
-Told = tuple[str, str, Any]
-"""An event's name, id and data."""
+from tests.web.stream_reader import WITHIN_S, Told, next_event, until, within
 
 
 class Reader:
@@ -29,17 +24,7 @@ class Reader:
 
     async def event(self) -> Told | None:
         """The next event; None at the end of the stream."""
-        fields: dict[str, str] = {}
-        while raw := await within(self.response.content.readline()):
-            line = raw.decode().rstrip("\n")
-            if line.startswith(":"):
-                self.comments.append(line)
-            elif line:
-                name, _, value = line.partition(": ")
-                fields[name] = value
-            elif "event" in fields:
-                return fields["event"], fields["id"], orjson.loads(fields["data"])
-        return None
+        return await next_event(self.response, self.comments)
 
     async def events(self, count: int) -> list[Told]:
         found = [await self.event() for _ in range(count)]
